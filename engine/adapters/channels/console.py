@@ -1,0 +1,78 @@
+"""The console channel: one line per page, for whoever watches."""
+
+import io
+import re
+import select
+import unicodedata
+from typing import TextIO
+
+import anyio
+
+from engine.core.events import Outcome
+from engine.ids import show_incident_id
+from engine.ports import DeliveryResult, Notification
+
+TITLE_LENGTH_MAX = 200
+NAME_LENGTH_MAX = 60
+# A pipe that nobody reads fills up. It must not hold up the whole process.
+PATIENCE_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 0.05
+# A terminal obeys what it is shown: colours, titles, clipboards.
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
+
+
+class ConsoleChannel:
+    """Writes pages to a stream. What senders put into a title cannot move the cursor."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    async def send(self, notification: Notification) -> DeliveryResult:
+        """Write one line; a stream that is closed or full has failed to take it."""
+        line = write_page(notification)
+        try:
+            with anyio.fail_after(PATIENCE_SECONDS):
+                while not self._takes_more():
+                    await anyio.sleep(LOOK_AGAIN_SECONDS)
+            self._write(line)
+        except TimeoutError:
+            return DeliveryResult(outcome=Outcome.FAILED, detail="the console takes no more")
+        except (OSError, ValueError) as error:
+            return DeliveryResult(outcome=Outcome.FAILED, detail=f"the console: {error}")
+
+        return DeliveryResult(outcome=Outcome.SENT)
+
+    def _takes_more(self) -> bool:
+        try:
+            number = self._stream.fileno()
+        except io.UnsupportedOperation:
+            return True
+        poll = select.poll()
+        poll.register(number, select.POLLOUT)
+
+        return bool(poll.poll(0))
+
+    def _write(self, line: str) -> None:
+        encoding = self._stream.encoding or "utf-8"
+        self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        self._stream.flush()
+
+
+def write_page(notification: Notification) -> str:
+    """Write a page as a line: who, what, and which attempt of which incident."""
+    who = plain(notification.name or notification.person, NAME_LENGTH_MAX)
+    title = plain(notification.title, TITLE_LENGTH_MAX)
+    incident = show_incident_id(notification.incident_id)
+    about = f"{incident} · attempt {notification.attempt}"
+    if notification.late_by_seconds:
+        about += f" · {notification.late_by_seconds} s late"
+
+    return f"PAGE  {who}  {title}  ({about})"
+
+
+def plain(text: str, length_max: int) -> str:
+    """Keep what can be read: no escapes, no control characters, one line, not too long."""
+    flat = " ".join(ESCAPES.sub("", text).split())
+    seen = "".join(letter for letter in flat if unicodedata.category(letter)[0] != "C")
+
+    return seen if len(seen) <= length_max else seen[: length_max - 1] + "…"

@@ -1,0 +1,259 @@
+"""
+The codec: compact, versioned JSON for everything that is stored. Never pickle.
+
+Each piece starts with its schema version: `1{...}` is plain JSON of version 1,
+`1z...` the same deflated with that version's dictionary. What a newer version
+wrote is refused by name, so that it can be left for a process that knows it.
+"""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from engine.codec.schema import (
+    CONTENTS,
+    DICTIONARY,
+    INCIDENT,
+    LETTERS,
+    RECORD,
+    SEND,
+    SUMMARY,
+    VERSION,
+)
+from engine.core.alerts import AlertRecord
+from engine.core.effects import Send
+from engine.core.events import Event
+from engine.core.incident import Incident
+from engine.core.reasons import Reason
+from engine.directory import Directory
+from engine.errors import UnreadableError
+from engine.ports import Entry, RoutedAlert, Summary
+from policies.policy import Snapshot
+
+PLAIN = str(VERSION).encode()
+DEFLATED = PLAIN + b"z"
+DEFLATE_OVER_BYTES = 200
+WINDOW_BITS = -15  # raw deflate: no header, no checksum
+SNAPSHOT, LETTER, REASON = "h", "t", "y"
+
+
+def encode_incident(incident: Incident) -> bytes:
+    """Write an incident, without its alerts and with only the hash of its snapshot."""
+    return _plain({**INCIDENT.write(incident), SNAPSHOT: incident.snapshot.hash})
+
+
+def snapshot_hash(data: bytes) -> str:
+    """
+    Return the hash of the snapshot that an encoded incident walks.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    named: object = _read("incident", data).get(SNAPSHOT)
+    if not isinstance(named, str):
+        raise UnreadableError("incident", "names no snapshot")
+
+    return named
+
+
+def decode_incident(
+    data: bytes, snapshot: Snapshot, alerts: Mapping[str, AlertRecord]
+) -> Incident:
+    """
+    Read an incident.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    read = _read("incident", data)
+    try:
+        return INCIDENT.read(read, snapshot=snapshot, alerts=alerts)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError("incident", str(error)) from error
+
+
+def encode_mail(content: RoutedAlert | Event) -> bytes:
+    """Write a piece of mail."""
+    return _packed(_tagged(content))
+
+
+def decode_mail(data: bytes) -> RoutedAlert | Event:
+    """
+    Read a piece of mail.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    content: RoutedAlert | Event = _content("mail", _read("mail", data))
+
+    return content
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """Write a line of history; over 200 bytes it is deflated."""
+    return _packed({**_tagged(entry.event), REASON: entry.reason})
+
+
+def decode_entry(data: bytes) -> Entry:
+    """
+    Read a line of history.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    read = _read("history", data)
+    event: Event = _content("history", read)
+    try:
+        return Entry(event=event, reason=Reason(read[REASON]))
+    except (KeyError, ValueError) as error:
+        raise UnreadableError("history", str(error)) from error
+
+
+def encode_send(send: Send) -> bytes:
+    """Write an outbox entry."""
+    return _plain(SEND.write(send))
+
+
+def decode_send(data: bytes) -> Send:
+    """
+    Read an outbox entry.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("outbox entry", SEND, data)
+
+
+def encode_record(record: AlertRecord) -> bytes:
+    """Write what an incident remembers of an alert."""
+    return _plain(RECORD.write(record))
+
+
+def decode_record(data: bytes) -> AlertRecord:
+    """
+    Read what an incident remembers of an alert.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("alert", RECORD, data)
+
+
+def encode_summary(summary: Summary) -> bytes:
+    """Write what a list shows of an incident."""
+    return _plain(SUMMARY.write(summary))
+
+
+def decode_summary(data: bytes) -> Summary:
+    """
+    Read what a list shows of an incident.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("summary", SUMMARY, data)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """Write a policy snapshot."""
+    return PLAIN + snapshot.model_dump_json().encode()
+
+
+def decode_snapshot(data: bytes) -> Snapshot:
+    """
+    Read a policy snapshot.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _validated("snapshot", Snapshot, data)
+
+
+def encode_directory(directory: Directory) -> bytes:
+    """Write the directory."""
+    return PLAIN + directory.model_dump_json().encode()
+
+
+def decode_directory(data: bytes) -> Directory:
+    """
+    Read the directory.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _validated("directory", Directory, data)
+
+
+def _tagged(content: RoutedAlert | Event) -> dict[str, Any]:
+    letter = LETTERS[type(content)]
+
+    return {LETTER: letter, **CONTENTS[letter].write(content)}
+
+
+def _content(what: str, read: Mapping[str, Any]) -> Any:
+    shape = CONTENTS.get(read.get(LETTER, ""))
+    if shape is None:
+        raise UnreadableError(what, f"unknown kind {read.get(LETTER)!r}")
+    try:
+        return shape.read(read)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError(what, str(error)) from error
+
+
+def _shaped(what: str, shape: Any, data: bytes) -> Any:
+    read = _read(what, data)
+    try:
+        return shape.read(read)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError(what, str(error)) from error
+
+
+def _validated(what: str, model: Any, data: bytes) -> Any:
+    try:
+        return model.model_validate_json(_body(what, data))
+    except ValidationError as error:
+        raise UnreadableError(what, str(error)) from error
+
+
+def _plain(value: dict[str, Any]) -> bytes:
+    return PLAIN + orjson.dumps(value)
+
+
+def _packed(value: dict[str, Any]) -> bytes:
+    written = orjson.dumps(value)
+    if len(written) <= DEFLATE_OVER_BYTES:
+        return PLAIN + written
+    deflate = zlib.compressobj(6, zlib.DEFLATED, WINDOW_BITS, zdict=DICTIONARY)
+
+    return DEFLATED + deflate.compress(written) + deflate.flush()
+
+
+def _read(what: str, data: bytes) -> dict[str, Any]:
+    try:
+        read: object = orjson.loads(_body(what, data))
+    except orjson.JSONDecodeError as error:
+        raise UnreadableError(what, str(error)) from error
+    if not isinstance(read, dict):
+        raise UnreadableError(what, "is not an object")
+
+    return read
+
+
+def _body(what: str, data: bytes) -> bytes:
+    """Check the version and undo the packing."""
+    if data.startswith(DEFLATED):
+        inflate = zlib.decompressobj(WINDOW_BITS, zdict=DICTIONARY)
+        try:
+            return inflate.decompress(data[len(DEFLATED) :]) + inflate.flush()
+        except zlib.error as error:
+            raise UnreadableError(what, str(error)) from error
+    if data.startswith(PLAIN + b"{"):
+        return data[len(PLAIN) :]
+    version = data[:8].split(b"{")[0].split(b"z")[0]
+    is_newer = version.isdigit() and int(version) > VERSION
+    problem = "was written by a newer version" if is_newer else "is damaged"
+
+    raise UnreadableError(what, problem, is_newer=is_newer)

@@ -1,0 +1,159 @@
+"""
+Shapes: how a dataclass becomes a small JSON object and comes back.
+
+A shape is a table from field names to short names. The conversions follow from
+the field types; fields that have their default are left out. Naming every field
+is required, so a field added later cannot be forgotten here.
+"""
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+T = TypeVar("T")
+# None stands for "as it is": the fastest conversion is none at all.
+Convert = Callable[[Any], Any] | None
+
+
+def milliseconds(at: datetime) -> int:
+    """Return a time as whole milliseconds since 1970."""
+    return (at - EPOCH) // MILLISECOND
+
+
+def instant(number: int) -> datetime:
+    """Return the time that is this many milliseconds after 1970."""
+    return EPOCH + timedelta(milliseconds=number)
+
+
+class Shape(Generic[T]):
+    """
+    Writes and reads one dataclass.
+
+    Args:
+        cls: The dataclass.
+        known: Shapes of the dataclasses that appear in its fields.
+        apart: Fields that are not written; `read` is handed them.
+        names: Field name to short name, for every other field.
+    """
+
+    def __init__(
+        self,
+        cls: type[T],
+        known: "tuple[Shape[Any], ...]" = (),
+        apart: tuple[str, ...] = (),
+        **names: str,
+    ) -> None:
+        self.cls = cls
+        shapes = {shape.cls: shape for shape in known}
+        hints = get_type_hints(cls)
+        all_fields: tuple[Field[Any], ...] = fields(cls)  # type: ignore[arg-type]
+        declared = {field.name: _default(field) for field in all_fields}
+        if set(declared) != {*names, *apart} or len(set(names.values())) != len(names):
+            message = f"the shape of {cls.__name__} must name each field once"
+            raise TypeError(message)
+        self._writers = [
+            (short, name, _writer(hints[name], shapes), declared[name])
+            for name, short in names.items()
+        ]
+        self._readers = [
+            (short, name, _reader(hints[name], shapes)) for name, short in names.items()
+        ]
+
+    def write(self, value: T) -> dict[str, Any]:
+        """Return the JSON object for a value."""
+        written = {}
+        for short, name, convert, default in self._writers:
+            field = getattr(value, name)
+            if field == default:
+                continue
+            written[short] = convert(field) if convert else field
+
+        return written
+
+    def read(self, data: Mapping[str, Any], **apart: Any) -> T:
+        """Return the value of a JSON object."""
+        for short, name, convert in self._readers:
+            if short in data:
+                field = data[short]
+                apart[name] = convert(field) if convert else field
+
+        return self.cls(**apart)
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default is not MISSING:
+        return field.default
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+
+    return MISSING
+
+
+def _writer(hint: Any, shapes: Mapping[type, Shape[Any]]) -> Convert:
+    hint = _without_none(hint)
+    if hint is datetime:
+        return milliseconds
+    if hint is timedelta:
+        return lambda value: value // MILLISECOND
+    if hint in shapes:
+        return shapes[hint].write
+    inner = _inner(hint)
+    convert = _writer(inner, shapes) if inner else None
+    if get_origin(hint) is tuple and convert:
+        return lambda value: [convert(item) for item in value]
+    if get_origin(hint) is Mapping and convert:
+        return lambda value: {key: convert(item) for key, item in value.items()}
+
+    return None
+
+
+def _reader(hint: Any, shapes: Mapping[type, Shape[Any]]) -> Convert:
+    hint = _without_none(hint)
+    if hint is datetime:
+        return instant
+    if hint is timedelta:
+        return lambda value: timedelta(milliseconds=value)
+    if hint in shapes:
+        return shapes[hint].read
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint
+    inner = _inner(hint)
+    convert = _reader(inner, shapes) if inner else None
+    if get_origin(hint) is tuple:
+        return _tuple_reader(convert)
+    if get_origin(hint) is Mapping and convert:
+        return lambda value: {key: convert(item) for key, item in value.items()}
+
+    return None
+
+
+def _tuple_reader(convert: Convert) -> Convert:
+    if convert is None:
+        return tuple
+
+    return lambda value: tuple([convert(item) for item in value])
+
+
+def _without_none(hint: Any) -> Any:
+    if get_origin(hint) is not types.UnionType:
+        return hint
+    [kept] = [part for part in get_args(hint) if part is not type(None)]
+
+    return kept
+
+
+def _inner(hint: Any) -> Any:
+    """Return the type of a tuple's items or of a mapping's values."""
+    match get_origin(hint), get_args(hint):
+        case (origin, (item, _)) if origin is tuple:
+            return item
+        case (origin, (_, value)) if origin is Mapping:
+            return value
+
+    return None

@@ -1,0 +1,1 @@
+"""The pure core: what happened goes in, what it means comes out."""

@@ -1,0 +1,202 @@
+"""
+The directory: people and how they are reached, integrations, policies, tokens.
+
+Pure values. Incidents keep a snapshot of policies only; people, their contact
+methods and rules are looked up live, at the moment they are needed.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policies.durations import Duration
+from policies.policy import Policy
+from policies.steps import NO_TIME
+from policies.targets import Name
+
+RULES_MAX = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One notification rule of a person: this contact method, after this long."""
+
+    delay: timedelta
+    method: str
+    channel: str
+
+
+class ResolveWhen(StrEnum):
+    """Which resolved alerts close an incident; a setting of the integration."""
+
+    ALL = "all"
+    ANY = "any"
+    NEVER = "never"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ContactMethod(_Record):
+    """One way to reach a person: an address on a channel."""
+
+    id: Name
+    channel: Name
+    address: str = ""
+
+
+class NotificationRule(_Record):
+    """Use this contact method, this long after a page of the urgency began."""
+
+    method: Name
+    delay: Annotated[Duration, Field(ge=NO_TIME)] = NO_TIME
+
+
+class User(_Record):
+    """
+    A person.
+
+    Attributes:
+        rules: By urgency id; an urgency that is not listed uses its own channels.
+    """
+
+    id: Name
+    name: str
+    email: str = ""
+    is_active: bool = True
+    contact_methods: tuple[ContactMethod, ...] = ()
+    rules: Mapping[str, Annotated[tuple[NotificationRule, ...], Field(max_length=RULES_MAX)]] = {}
+
+
+class Urgency(_Record):
+    """A named set of channels that a step pages with, important or not."""
+
+    id: Name
+    name: str
+    is_important: bool = False
+    channels: tuple[str, ...] = ()
+
+
+class Grouping(StrEnum):
+    """What makes one incident of a sender's alerts."""
+
+    PER_ALERT = "per_alert"
+    PER_GROUP = "per_group"
+
+
+class Integration(_Record):
+    """
+    A source of alerts and where they go.
+
+    Attributes:
+        source: The kind of sender, as in `/ingest/{source}/{key}`.
+        key_hash: SHA-256 of its ingest key; the key itself is not kept.
+        policy: The policy that its incidents walk.
+    """
+
+    id: Name
+    name: str
+    source: Name
+    key_hash: str
+    grouping: Grouping = Grouping.PER_ALERT
+    resolve_when: ResolveWhen = ResolveWhen.ALL
+    policy: Name
+
+
+class Scope(StrEnum):
+    """What a token may do; each scope but ingest includes those before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+    INGEST = "ingest"
+
+
+class Token(_Record):
+    """
+    A secret that opens the API. Only its hash is kept.
+
+    Attributes:
+        user: Who acts with it; None if it is nobody's own.
+    """
+
+    hash: str
+    name: str
+    scopes: tuple[Scope, ...]
+    user: str | None = None
+
+
+class Directory(_Record):
+    """
+    All configuration, as of one version.
+
+    Attributes:
+        version: Rises with every change; decisions record it.
+        on_call: A fixed table: who is on call in each schedule.
+    """
+
+    version: int = 0
+    users: Mapping[str, User] = {}
+    urgencies: Mapping[str, Urgency] = {}
+    policies: Mapping[str, Policy] = {}
+    integrations: Mapping[str, Integration] = {}
+    tokens: Mapping[str, Token] = {}
+    on_call: Mapping[str, tuple[str, ...]] = {}
+
+    def integration_for(self, source: str, key: str) -> Integration | None:
+        """Return the integration of this source that has this ingest key."""
+        wanted = hash_secret(key)
+        for integration in self.integrations.values():
+            if integration.source == source and integration.key_hash == wanted:
+                return integration
+
+        return None
+
+    def token_for(self, secret: str) -> Token | None:
+        """Return the token that this is the secret of; not that of a deactivated user."""
+        token = self.tokens.get(hash_secret(secret))
+        if token is None or token.user is None:
+            return token
+        user = self.users.get(token.user)
+
+        return token if user and user.is_active else None
+
+    def rules_for(self, user_id: str, urgency_id: str) -> tuple[Rule, ...]:
+        """
+        Return the rules that a page of this person walks; none if unreachable.
+
+        The person's rules for the urgency come first, then the urgency's channels
+        all at once, then whatever contact method there is (SEMANTICS 4).
+        """
+        user = self.users.get(user_id)
+        if user is None or not user.is_active:
+            return ()
+        methods = {method.id: method for method in user.contact_methods}
+        own = tuple(
+            Rule(delay=rule.delay, method=rule.method, channel=methods[rule.method].channel)
+            for rule in user.rules.get(urgency_id, ())
+            if rule.method in methods
+        )
+        urgency = self.urgencies.get(urgency_id)
+        channels = urgency.channels if urgency else ()
+
+        return own or _at_once(user, channels) or _at_once(user, None)
+
+
+def hash_secret(secret: str) -> str:
+    """Hash a random secret of 256 bits; those need no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _at_once(user: User, channels: tuple[str, ...] | None) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(delay=NO_TIME, method=method.id, channel=method.channel)
+        for method in user.contact_methods
+        if channels is None or method.channel in channels
+    )

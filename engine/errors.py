@@ -1,0 +1,73 @@
+"""
+Everything the engine raises, by whose fault it is.
+
+* EngineError
+    * CallerError: the request is wrong; asking again does not help.
+        * UnknownIncidentError: no incident carries this id.
+        * UnknownKeyError: no integration or token has this key.
+    * TryAgainError: nothing was written, asking again may help.
+        * StoreUnavailableError: Redis cannot be reached, or cannot write.
+        * OverloadedError: there is more to do than there is room for.
+        * ContendedError: others kept moving the incident.
+    * LookUpFailedError: it cannot be told who is on call.
+    * UnclearError: it may have been written or not; asking again is safe.
+    * UnreadableError: what is stored was written by a newer version, or is damaged.
+"""
+
+
+class EngineError(Exception):
+    """Base of every error the engine raises on purpose."""
+
+
+class CallerError(EngineError):
+    """The request is wrong; asking again does not help."""
+
+
+class UnknownIncidentError(CallerError):
+    """No incident carries this id."""
+
+    def __init__(self, incident_id: str) -> None:
+        super().__init__(f"no incident has the id {incident_id!r}")
+        self.incident_id = incident_id
+
+
+class UnknownKeyError(CallerError):
+    """No integration or token has this key."""
+
+
+class TryAgainError(EngineError):
+    """Nothing was written; asking again may help."""
+
+
+class StoreUnavailableError(TryAgainError):
+    """Redis cannot be reached, or cannot write."""
+
+
+class OverloadedError(TryAgainError):
+    """There is more to do than there is room for."""
+
+
+class ContendedError(TryAgainError):
+    """Others kept moving the incident."""
+
+    def __init__(self, incident_id: str, attempts: int) -> None:
+        super().__init__(f"{incident_id}: others moved it {attempts} times in a row")
+        self.incident_id = incident_id
+        self.attempts = attempts
+
+
+class LookUpFailedError(EngineError):
+    """It cannot be told who is on call."""
+
+
+class UnclearError(EngineError):
+    """It may have been written or not; asking again is safe."""
+
+
+class UnreadableError(EngineError):
+    """What is stored was written by a newer version, or is damaged."""
+
+    def __init__(self, what: str, problem: str, *, is_newer: bool = False) -> None:
+        super().__init__(f"{what}: {problem}")
+        self.what = what
+        self.is_newer = is_newer

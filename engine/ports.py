@@ -1,0 +1,460 @@
+"""
+What the engine needs from the outside world.
+
+A port is a promise with its fine print. Each promise has a test in
+tests/contract that every adapter passes, the in-memory one too.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from engine.core.alerts import Alert
+from engine.core.effects import Send, Withdraw
+from engine.core.events import Event, Outcome
+from engine.core.incident import Incident, Status
+from engine.core.reasons import Reason
+from engine.directory import Directory
+from policies.targets import Target
+
+
+class Clock(Protocol):
+    """Tells the time, the same to every process, in UTC and whole milliseconds."""
+
+    def now(self) -> datetime:
+        """
+        Return the current time.
+
+        It may lag the store's own clock by a few milliseconds, it never leads it.
+        """
+        ...
+
+    async def sleep_until(self, at: datetime) -> None:
+        """Return at `at` or just after it; at once if that is past. Never before."""
+        ...
+
+
+class Ids(Protocol):
+    """Makes ids. A replay takes them from the history instead."""
+
+    def incident_id(self, at: datetime, shard: int) -> str:
+        """Return an id for an incident; the store may ask for another one."""
+        ...
+
+    def command_id(self) -> str:
+        """Return an id for a command or an alert whose sender gave none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutedAlert:
+    """An alert whose incident is settled: the open one with this key."""
+
+    alert: Alert
+    integration: str
+    key: str
+
+
+class Posting(StrEnum):
+    """What an append did with an alert."""
+
+    JOINED = "joined"
+    OPENED = "opened"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Where an alert went; `incident_id` is None if it was late."""
+
+    posting: Posting
+    incident_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An event that answers what an incident asked for: a report, a look-up."""
+
+    incident_id: str
+    event: Event
+
+
+class Mailbox(Protocol):
+    """Takes in what happened to incidents, without deciding anything."""
+
+    async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+        """
+        Put each alert into the mailbox of the open incident with its key.
+
+        When this returns, every one of them is stored and will be decided. If the
+        key has no open incident, a firing alert claims it for a new one; a resolved
+        alert, and a firing one whose occurrence is known to be resolved, go to the
+        list of late notices and no further. A request that failed halfway may be
+        sent again: it joins what is there.
+
+        Raises:
+            StoreUnavailableError: If not all of it was written.
+            OverloadedError: If a mailbox or the memory is full.
+        """
+        ...
+
+    async def post(self, answers: Sequence[Answer]) -> None:
+        """
+        Put each answer into its incident's mailbox.
+
+        Raises:
+            StoreUnavailableError: If not all of it was written.
+        """
+        ...
+
+
+class Lane(StrEnum):
+    """What a claim is for: timers of open incidents, or mail."""
+
+    DUE = "due"
+    MAIL = "mail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """
+    One unread item of a mailbox.
+
+    Attributes:
+        number: Counts an incident's mail; the commit says up to which it read.
+        at: The store's time at which it was appended.
+        content: An alert with its route, or the event of an answer; None if it
+            could not be read.
+    """
+
+    number: int
+    at: datetime
+    content: RoutedAlert | Event | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """
+    An incident to be decided, as it was at `claimed_at`.
+
+    Attributes:
+        incident: None if its first mail has not been read yet. Of its alerts it
+            holds those that the unread mail speaks of.
+        revision: Names the stored version; empty if there is none.
+        history_count: How many events its history holds.
+        due: The time at which it is due, without the lease.
+        mail: What is unread, oldest first, at most 200 items.
+        failures: How often in a row it was parked.
+    """
+
+    incident_id: str
+    claimed_at: datetime
+    incident: Incident | None
+    revision: str = ""
+    history_count: int = 0
+    due: datetime | None = None
+    mail: tuple[Mail, ...] = ()
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of an incident's history: what happened and why it meant what it did."""
+
+    event: Event
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """
+    One decided incident, to be stored in one piece.
+
+    Attributes:
+        history: What happened, in order, after the claim's `history_count`.
+        read_up_to: Number of the last mail that was decided.
+        not_before: The due time that was decided; an early commit is refused.
+        ended: Occurrences that their source resolved; remembered for 24 h.
+        repeats: Notices of alerts that were known to fire already; only counted.
+    """
+
+    claimed: Claimed
+    incident: Incident
+    history: tuple[Entry, ...] = ()
+    sends: tuple[Send, ...] = ()
+    withdrawals: tuple[Withdraw, ...] = ()
+    read_up_to: int = 0
+    not_before: datetime | None = None
+    ended: tuple[str, ...] = ()
+    repeats: int = 0
+
+
+class Stored(StrEnum):
+    """
+    What came of a commit.
+
+    LOST and MORE_MAIL: load it and decide again. EARLY: the claim's due time has
+    not come by the store's clock. KEY_TAKEN: the dedup key names another incident,
+    so this one was never opened. FAILED: an error; the lease brings it back.
+    """
+
+    DONE = "done"
+    LOST = "lost"
+    MORE_MAIL = "more_mail"
+    EARLY = "early"
+    KEY_TAKEN = "key_taken"
+    FAILED = "failed"
+
+
+class IncidentStore(Protocol):
+    """Keeps incidents, and says which of them are due."""
+
+    async def claim(self, lane: Lane, ahead_until: datetime | None = None) -> Sequence[Claimed]:
+        """
+        Take incidents that are due, for the length of a lease of 2 s.
+
+        Lane DUE: those with a timer due by `ahead_until` (default: now). Lane MAIL:
+        those with unread mail. Nobody else gets them from a claim before the lease
+        is over; if no commit or release comes, they are due again then. At most
+        256 in all, at most 64 a shard, an incident once. One that cannot be read
+        is parked and left out.
+        """
+        ...
+
+    async def load(self, incident_id: str) -> Claimed:
+        """
+        Return one incident with its unread mail, without a lease.
+
+        Raises:
+            UnknownIncidentError: If there is neither an incident nor mail for it.
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        ...
+
+    async def commit(self, commits: Sequence[Commit]) -> Sequence[Stored]:
+        """
+        Store each decided incident in one piece, if nobody stored it since.
+
+        State, history, outbox, due time, mailbox position, dedup key and indexes
+        change together or not at all. Items stand alone: one that fails takes no
+        other with it. A commit that closes an incident while other mail waits is
+        refused (MORE_MAIL), so that no alert is closed away unread.
+        """
+        ...
+
+    async def release(self, claimed: Sequence[Claimed], *, park: bool = False) -> None:
+        """
+        End claims without a change: the true due times are written back.
+
+        With `park`, the incident is put aside for 2^n seconds, at most 60.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a list shows of an incident."""
+
+    id: str
+    title: str
+    status: Status
+    integration: str
+    opened_at: datetime
+    alert_count: int
+    firing_count: int
+    acknowledged_by: str | None = None
+    exhausted_at: datetime | None = None
+    resolved_at: datetime | None = None
+
+
+class IncidentReader(Protocol):
+    """Shows incidents."""
+
+    async def summaries(
+        self, statuses: frozenset[Status], limit: int, before: str | None = None
+    ) -> Sequence[Summary]:
+        """Return incidents, newest first, older than the id `before`, at most `limit`."""
+        ...
+
+    async def history(self, incident_id: str) -> Sequence[Entry]:
+        """
+        Return what happened to an incident, oldest first.
+
+        Raises:
+            UnknownIncidentError: If no incident has this id.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """
+    One notification that this process is to send.
+
+    Attributes:
+        attempt: Counts the tries; only the latest one's failure counts.
+    """
+
+    incident_id: str
+    send: Send
+    attempt: int
+
+
+class Outbox(Protocol):
+    """Keeps what is to be sent until a channel has taken it."""
+
+    async def claim(self, channel: str, slots: int) -> Sequence[Delivery]:
+        """
+        Take at most `slots` notifications that are due, for a lease of 3 s.
+
+        Those caused by a timer and those caused by an opening take turns.
+        """
+        ...
+
+    async def renew(self, deliveries: Sequence[Delivery]) -> None:
+        """Lengthen the leases of sends that are under way."""
+        ...
+
+    async def begin(self, delivery: Delivery) -> Incident | None:
+        """
+        Ask, directly before the first byte, whether to send at all.
+
+        Returns:
+            The incident as it is now, for the text; None if the notification was
+            withdrawn or a later attempt has begun.
+        """
+        ...
+
+    async def finish(
+        self, delivery: Delivery, outcome: Outcome, detail: str, retry_at: datetime | None
+    ) -> None:
+        """
+        Note the outcome in the incident's mailbox, or keep it for another try.
+
+        Success of any attempt counts, a failure only from the latest. With
+        `retry_at` the notification is due again then and nothing is reported; one
+        withdrawn while it was under way is never tried again.
+        """
+        ...
+
+
+class Wake(StrEnum):
+    """Why a worker is woken: a timer is about to be due, or something is due now."""
+
+    DUE = "due"
+    KICK = "kick"
+
+
+class Timers(Protocol):
+    """Wakes workers when something is due."""
+
+    async def arm(self, dues: Sequence[datetime]) -> None:
+        """
+        Have some worker woken shortly before each of these times.
+
+        At most 250 ms before and at most 100 ms after it, if a worker runs. Arming
+        the same time again changes nothing. One that is past is a kick.
+        """
+        ...
+
+    async def run(self, wake: Callable[[Wake], Awaitable[None]]) -> None:
+        """Call `wake` whenever it is time, until cancelled. It never runs beside itself."""
+        ...
+
+
+class Configuration(Protocol):
+    """Keeps the directory."""
+
+    async def read(self) -> Directory:
+        """
+        Return the directory, at most a second old.
+
+        While the store is down this is the last one known; without one it raises.
+
+        Raises:
+            StoreUnavailableError: If there never was one.
+        """
+        ...
+
+    async def seed(self, directory: Directory) -> bool:
+        """Store a first directory if there is none; tell whether it was stored."""
+        ...
+
+
+class OnCallReason(StrEnum):
+    """Why somebody is on call."""
+
+    OVERRIDE = "override"
+    FIXED_SHIFT = "fixed_shift"
+    ROTATION = "rotation"
+    EVENT = "event"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnCall:
+    """
+    Who is behind a target.
+
+    Attributes:
+        people: User ids in paging order, without repeats.
+        source: What answered: a schedule's name, a file.
+        until: The instant up to which the answer holds; None is unknown.
+    """
+
+    people: tuple[str, ...]
+    reason: OnCallReason
+    source: str
+    until: datetime | None = None
+
+
+class OnCallLookup(Protocol):
+    """Knows who is on call."""
+
+    async def who(self, target: Target, at: datetime) -> OnCall:
+        """
+        Return who is behind the target at this time; nobody is an answer too.
+
+        Raises:
+            LookUpFailedError: If it cannot be told. The walk goes on without.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """What a channel needs to reach one person."""
+
+    key: str
+    incident_id: str
+    title: str
+    status: Status
+    person: str
+    name: str
+    address: str
+    attempt: int
+    late_by_seconds: int = 0
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryResult:
+    """What a channel says of one attempt; `is_final` failures are not tried again."""
+
+    outcome: Outcome
+    detail: str = ""
+    is_final: bool = False
+
+
+class Channel(Protocol):
+    """Reaches people."""
+
+    async def send(self, notification: Notification) -> DeliveryResult:
+        """
+        Send one notification, with its key as the provider's idempotency key.
+
+        Returns an outcome and does not raise for what the provider does.
+        """
+        ...

@@ -1,0 +1,12 @@
+"""
+The shell around the core: load, decide, store, act.
+
+Nothing else performs effects. The order is the whole point: effects are carried
+out after the incident is stored, so a crash in between may repeat one, and each
+is safe to repeat; but it never loses one.
+"""
+
+from engine.service.couriers import Couriers
+from engine.service.engine import Engine
+
+__all__ = ["Couriers", "Engine"]

@@ -1,0 +1,198 @@
+"""The engine: takes in alerts, obeys commands, drains what is due."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from engine.core.events import Command
+from engine.core.incident import Decision, Incident
+from engine.errors import ContendedError, EngineError, UnclearError, UnknownIncidentError
+from engine.ids import show_incident_id
+from engine.ports import (
+    Claimed,
+    Clock,
+    Configuration,
+    IncidentStore,
+    Lane,
+    Mailbox,
+    OnCallLookup,
+    Receipt,
+    RoutedAlert,
+    Stored,
+)
+from engine.service.directions import Directions
+from engine.service.settling import Settlement, settle
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+# How often the same event is decided again when others moved the incident.
+ATTEMPTS_MAX = 20
+# A claim reaches this far ahead; the drain then sleeps to the exact time.
+LOOK_AHEAD = timedelta(milliseconds=250)
+# One run of a drain ends after this, so that no job ever meets its time-out.
+RUN_FOR = timedelta(seconds=2)
+# A claim older than this is left to its lease: somebody else may have it by now.
+CLAIM_GOOD_FOR = timedelta(milliseconds=1_500)
+
+
+@dataclass(slots=True, kw_only=True)
+class Engine:
+    """
+    Moves incidents along their policies.
+
+    Attributes:
+        look_ahead: How far ahead of its time a timer may be claimed. Zero on a
+            clock that a test moves by hand.
+    """
+
+    clock: Clock
+    store: IncidentStore
+    mailbox: Mailbox
+    configuration: Configuration
+    lookup: OnCallLookup
+    look_ahead: timedelta = LOOK_AHEAD
+    _directions: Directions | None = field(default=None, init=False)
+
+    async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+        """
+        Take alerts in. When this returns, each of them is stored and will be decided.
+
+        Raises:
+            StoreUnavailableError: If not all was written; sending again is safe.
+            OverloadedError: If there is no room; sending again later is safe.
+        """
+        return await self.mailbox.append(alerts)
+
+    async def find(self, incident_id: str) -> Incident:
+        """
+        Return an incident as it is stored.
+
+        Raises:
+            UnknownIncidentError: If there is none, or its first alert is unread yet.
+            StoreUnavailableError: If the store cannot be reached.
+        """
+        claimed = await self.store.load(incident_id)
+        if claimed.incident is None:
+            raise UnknownIncidentError(incident_id)
+
+        return claimed.incident
+
+    async def obey(self, incident_id: str, command: Command) -> Decision:
+        """
+        Carry out a person's command, after all that came before it.
+
+        Returns:
+            What was decided of the command, committed.
+
+        Raises:
+            UnknownIncidentError: If there is no such incident.
+            ContendedError: If others kept moving it; nothing was written.
+            StoreUnavailableError: If the store cannot be reached; nothing was written.
+            UnclearError: If it may have been written; the same command is safe to repeat.
+        """
+        for _ in range(ATTEMPTS_MAX):
+            claimed = await self.store.load(incident_id)
+            settlement = await self._settle(claimed, self.clock.now(), command)
+            stored = await self._store(settlement)
+            if stored is Stored.DONE:
+                assert settlement.incident is not None
+                return Decision(incident=settlement.incident, reason=settlement.reason)
+            if stored is Stored.FAILED:
+                raise UnclearError(incident_id)
+        raise ContendedError(incident_id, ATTEMPTS_MAX)
+
+    async def drain(self, lane: Lane) -> bool:
+        """
+        Decide all that is due in a lane, for at most 2 s.
+
+        Returns:
+            Whether it ended for lack of time: there may be more.
+        """
+        until = self.clock.now() + RUN_FOR
+        while self.clock.now() < until:
+            ahead = self.clock.now() + self.look_ahead if lane is Lane.DUE else None
+            claimed = await self.store.claim(lane, ahead)
+            if not claimed:
+                return False
+            await self._decide(claimed)
+
+        return True
+
+    async def _decide(self, claimed: Sequence[Claimed]) -> None:
+        """Decide each incident of a claim when its time comes."""
+        waiting = sorted(claimed, key=_time_of)
+        while waiting:
+            await self.clock.sleep_until(_time_of(waiting[0]))
+            now = self.clock.now()
+            ready = [one for one in waiting if _time_of(one) <= now]
+            waiting = waiting[len(ready) :]
+            fresh = [one for one in ready if now - one.claimed_at < CLAIM_GOOD_FOR]
+            await self._decide_now(fresh, now)
+
+    async def _decide_now(self, claimed: Sequence[Claimed], now: datetime) -> None:
+        for _ in range(ATTEMPTS_MAX):
+            if not claimed:
+                return
+            settlements = [
+                settled for one in claimed if (settled := await self._try_to_settle(one, now))
+            ]
+            idle = [s.claimed for s in settlements if not s.has_news or s.incident is None]
+            if idle:
+                await self.store.release(idle)
+            moved = [s for s in settlements if s.has_news and s.incident is not None]
+            outcomes = await self.store.commit([s.commit() for s in moved])
+            lost = [
+                s.claimed.incident_id
+                for s, stored in zip(moved, outcomes, strict=True)
+                if stored in {Stored.LOST, Stored.MORE_MAIL}
+            ]
+            claimed = [one for lost_id in lost if (one := await self._reload(lost_id))]
+            now = self.clock.now()
+
+    async def _try_to_settle(self, claimed: Claimed, now: datetime) -> Settlement | None:
+        """Settle one incident; one that cannot be is put aside and harms no other."""
+        try:
+            return await self._settle(claimed, now)
+        except Exception:
+            log.exception(
+                "incident.parked", incident_id=show_incident_id(claimed.incident_id)
+            )
+            await self.store.release([claimed], park=True)
+            return None
+
+    async def _settle(
+        self, claimed: Claimed, now: datetime, command: Command | None = None
+    ) -> Settlement:
+        directory = await self.configuration.read()
+        if self._directions is None or self._directions.directory is not directory:
+            self._directions = Directions(directory=directory, lookup=self.lookup)
+
+        return await settle(claimed, self._directions, now, command)
+
+    async def _store(self, settlement: Settlement) -> Stored:
+        if not settlement.has_news:
+            return Stored.DONE
+        [stored] = await self.store.commit([settlement.commit()])
+
+        return stored
+
+    async def _reload(self, incident_id: str) -> Claimed | None:
+        try:
+            return await self.store.load(incident_id)
+        except EngineError as error:
+            log.warning(
+                "incident.left_to_its_lease",
+                incident_id=show_incident_id(incident_id),
+                error=str(error),
+            )
+            return None
+
+
+def _time_of(claimed: Claimed) -> datetime:
+    """When a claimed incident is to be decided: mail at once, a timer when due."""
+    if claimed.mail or claimed.due is None:
+        return claimed.claimed_at
+
+    return claimed.due

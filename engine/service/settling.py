@@ -1,0 +1,211 @@
+"""
+Settling: fold all that has happened to a claimed incident into one commit.
+
+Mail and due timers are decided in the order of their times, in one instant mail
+first, on while anything is due. Questions that can be answered in the process are
+answered on the way; the answers are events like any other.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from engine.core.alerts import Alert, AlertStatus
+from engine.core.effects import Effect, LookUp, Send, Withdraw
+from engine.core.events import AlertsReceived, Command, Event, WokeUp
+from engine.core.incident import Decision, Incident, Status
+from engine.core.machine import decide, open_incident, runs_at
+from engine.core.reasons import Reason
+from engine.errors import UnknownIncidentError
+from engine.ids import show_incident_id
+from engine.ports import Claimed, Commit, Entry, Mail, RoutedAlert
+from engine.service.directions import Directions
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+# Text is kept of so many alerts of one event; of the rest only what decides.
+BODIES_MAX = 20
+# A bound for a broken policy; what is left is due at once and comes again.
+EVENTS_MAX = 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Settlement:
+    """What has been decided of one claimed incident so far."""
+
+    claimed: Claimed
+    directions: Directions
+    incident: Incident | None
+    reason: Reason = Reason.STALE
+    history: list[Entry] = field(default_factory=list[Entry])
+    sends: dict[tuple[str, int], Send] = field(
+        default_factory=dict[tuple[str, int], Send]
+    )
+    withdrawals: list[Withdraw] = field(default_factory=list[Withdraw])
+    ended: list[str] = field(default_factory=list[str])
+    read_up_to: int = 0
+    repeats: int = 0
+    not_before: datetime | None = None
+
+    async def apply(self, event: Event) -> None:
+        """Decide one event and what its questions' answers lead to."""
+        assert self.incident is not None
+        await self._take(event, decide(self.incident, event))
+
+    async def open(self, routed: RoutedAlert, at: datetime) -> None:
+        """Open the incident with its first alert."""
+        opened, snapshot = self.directions.opening(
+            self.claimed.incident_id, routed, at
+        )
+        await self._take(opened, open_incident(opened, snapshot))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(
+            self.history or self.repeats or self.read_up_to or self.ended
+        )
+
+    def commit(self) -> Commit:
+        """Return what is to be stored."""
+        assert self.incident is not None
+
+        return Commit(
+            claimed=self.claimed,
+            incident=self.incident,
+            history=tuple(self.history),
+            sends=tuple(self.sends.values()),
+            withdrawals=tuple(self.withdrawals),
+            read_up_to=self.read_up_to,
+            not_before=self.not_before,
+            ended=tuple(self.ended),
+            repeats=self.repeats,
+        )
+
+    async def _take(self, event: Event, decision: Decision) -> None:
+        self.incident = decision.incident
+        self.reason = decision.reason
+        if decision.reason.is_recorded:
+            self.history.append(Entry(event=event, reason=decision.reason))
+            _log_move(decision)
+        elif decision.reason is Reason.ALERT_REPEATED:
+            self.repeats += 1
+        for effect in decision.effects:
+            await self._perform(effect)
+
+    async def _perform(self, effect: Effect) -> None:
+        match effect:
+            case LookUp():
+                await self.apply(await self.directions.resolve(effect))
+            case Send():
+                self.sends[effect.page, effect.rule] = effect
+            case Withdraw():
+                if self.sends.pop((effect.page, effect.rule), None) is None:
+                    self.withdrawals.append(effect)
+
+
+async def settle(
+    claimed: Claimed,
+    directions: Directions,
+    now: datetime,
+    command: Command | None = None,
+) -> Settlement:
+    """
+    Decide all mail and every timer due by now, then the command, if there is one.
+
+    Raises:
+        UnknownIncidentError: If there is a command but no incident to obey it.
+    """
+    settlement = Settlement(
+        claimed=claimed, directions=directions, incident=claimed.incident
+    )
+    mail = deque(claimed.mail)
+    for _ in range(EVENTS_MAX):
+        due = runs_at(settlement.incident, now) if settlement.incident else None
+        if mail and (due is None or mail[0].at <= due):
+            await _read(settlement, mail, due)
+        elif due is not None and settlement.incident is not None:
+            settlement.not_before = settlement.incident.next_due
+            await settlement.apply(WokeUp(at=due))
+        else:
+            break
+    if command is not None:
+        if settlement.incident is None:
+            raise UnknownIncidentError(claimed.incident_id)
+        await settlement.apply(command)
+
+    return settlement
+
+
+async def _read(
+    settlement: Settlement, mail: deque[Mail], until: datetime | None
+) -> None:
+    """Read the oldest mail; alerts that follow each other become one event."""
+    first = mail.popleft()
+    settlement.read_up_to = first.number
+    match first.content:
+        case None:
+            return
+        case RoutedAlert() as routed if settlement.incident is None:
+            _note_end(settlement, routed.alert)
+            await settlement.open(routed, first.at)
+        case RoutedAlert() as routed:
+            alerts = [routed.alert, *_more_alerts(settlement, mail, until)]
+            for alert in alerts:
+                _note_end(settlement, alert)
+            await settlement.apply(AlertsReceived(at=first.at, alerts=_bodies(alerts)))
+        case event if settlement.incident is not None:
+            await settlement.apply(replace(event, at=max(event.at, first.at)))
+        case _:
+            log.error(
+                "mail.dropped", incident_id=show_incident_id(settlement.claimed.incident_id)
+            )
+
+
+def _more_alerts(
+    settlement: Settlement, mail: deque[Mail], until: datetime | None
+) -> list[Alert]:
+    alerts = []
+    while mail and (until is None or mail[0].at <= until):
+        content = mail[0].content
+        if not isinstance(content, RoutedAlert):
+            break
+        settlement.read_up_to = mail.popleft().number
+        alerts.append(content.alert)
+
+    return alerts
+
+
+def _note_end(settlement: Settlement, alert: Alert) -> None:
+    if alert.status is AlertStatus.RESOLVED and alert.occurrence:
+        settlement.ended.append(alert.occurrence)
+
+
+def _bodies(alerts: list[Alert]) -> tuple[Alert, ...]:
+    bare = [
+        replace(alert, labels={}, message="", link="") for alert in alerts[BODIES_MAX:]
+    ]
+
+    return (*alerts[:BODIES_MAX], *bare)
+
+
+def _log_move(decision: Decision) -> None:
+    log.info(
+        "incident.moved",
+        incident_id=show_incident_id(decision.incident.id),
+        status=decision.incident.status,
+        reason=decision.reason,
+    )
+
+
+def is_closing(settlement: Settlement) -> bool:
+    """Tell whether the incident is closed by this settlement."""
+    before, after = settlement.claimed.incident, settlement.incident
+
+    return (
+        after is not None
+        and after.status is Status.RESOLVED
+        and (before is None or before.status is not Status.RESOLVED)
+    )

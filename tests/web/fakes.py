@@ -1,0 +1,284 @@
+"""Stand-ins for the ports that the web uses; the core behind them is the real one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import anyio
+from typing_extensions import override
+
+from engine.core.alerts import Alert, AlertStatus
+from engine.core.events import Command, Opened
+from engine.core.incident import Decision, Incident, Status
+from engine.core.machine import decide, open_incident
+from engine.directory import Directory, Integration, Scope, Token, User, hash_secret
+from engine.errors import UnknownIncidentError
+from engine.ids import mint
+from engine.ports import (
+    Clock,
+    Configuration,
+    Entry,
+    Ids,
+    IncidentReader,
+    Posting,
+    Receipt,
+    RoutedAlert,
+    Summary,
+)
+from policies.policy import Policy, Snapshot
+from policies.steps import NotifyStep
+from policies.targets import UserTarget
+from workers.web.app import Check, WebContext
+
+NOW = datetime(2026, 11, 22, 0, 41, 10, 500_000, tzinfo=UTC)
+VERSION = "0.1.0"
+INGEST_KEY = "canary-ingest-key"
+READ_SECRET = "canary-read-secret"  # noqa: S105 - a fake one
+WRITE_SECRET = "canary-write-secret"  # noqa: S105 - a fake one
+ALICE_SECRET = "canary-alice-secret"  # noqa: S105 - a fake one
+GONE_SECRET = "canary-gone-secret"  # noqa: S105 - a fake one
+INCIDENT_ID = mint(NOW, 3, 5)
+SHOWN_ID = f"inc_{INCIDENT_ID}"
+INGEST_PATH = f"/ingest/alertmanager/{INGEST_KEY}"
+
+
+def a_token(secret: str, name: str, *scopes: Scope, user: str | None = None) -> Token:
+    """Make a token of which only the hash is kept."""
+    return Token(hash=hash_secret(secret), name=name, scopes=scopes, user=user)
+
+
+def an_integration(**changes: object) -> Integration:
+    """Make an integration for Alertmanager."""
+    integration = Integration(
+        id="prometheus",
+        name="Prometheus",
+        source="alertmanager",
+        key_hash=hash_secret(INGEST_KEY),
+        policy="default",
+    )
+
+    return integration.model_copy(update=changes)
+
+
+def a_directory(**changes: object) -> Directory:
+    """Make a directory with one integration, tokens, alice, and bob who left."""
+    tokens = (
+        a_token(READ_SECRET, "reader", Scope.READ),
+        a_token(WRITE_SECRET, "writer", Scope.WRITE),
+        a_token(ALICE_SECRET, "laptop", Scope.ADMIN, user="alice"),
+        a_token(GONE_SECRET, "old", Scope.ADMIN, user="bob"),
+    )
+
+    return Directory(
+        users={
+            "alice": User(id="alice", name="Alice"),
+            "bob": User(id="bob", name="Bob", is_active=False),
+        },
+        integrations={"prometheus": an_integration()},
+        tokens={token.hash: token for token in tokens},
+    ).model_copy(update=changes)
+
+
+def an_alert(**changes: object) -> Alert:
+    """Make a firing alert."""
+    values: dict[str, object] = {
+        "id": "alert-1",
+        "fingerprint": "f1",
+        "status": AlertStatus.FIRING,
+        "title": "disk full",
+        "labels": {"severity": "critical"},
+        **changes,
+    }
+
+    return Alert(**values)  # type: ignore[arg-type] # a builder for tests
+
+
+def an_opening() -> Opened:
+    """Make the event that opens the incident of these tests."""
+    return Opened(
+        at=NOW,
+        incident_id=INCIDENT_ID,
+        key="f1",
+        integration="prometheus",
+        snapshot="s",
+        alert=an_alert(),
+    )
+
+
+def an_incident() -> Incident:
+    """Make a triggered incident whose policy pages alice."""
+    policy = Policy(id="default", steps=(NotifyStep(targets=(UserTarget(id="alice"),)),))
+
+    return open_incident(an_opening(), Snapshot.of(policy)).incident
+
+
+def a_summary(number: int) -> Summary:
+    """Make a summary; a higher number is a newer incident."""
+    return Summary(
+        id=mint(NOW, 0, number),
+        title=f"alert {number}",
+        status=Status.TRIGGERED,
+        integration="prometheus",
+        opened_at=NOW,
+        alert_count=1,
+        firing_count=1,
+    )
+
+
+@dataclass(slots=True)
+class FakeEngine:
+    """Takes alerts in, and decides commands with the real core; or fails as told."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict[str, Incident])
+    received: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
+    commands: list[Command] = field(default_factory=list[Command])
+    failure: Exception | None = None
+    held_up: anyio.Event | None = None
+    posting: Posting = Posting.OPENED
+
+    async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+        """Note the alerts; each key opens an incident."""
+        if self.failure:
+            raise self.failure
+        if self.held_up:
+            await self.held_up.wait()
+        self.received += alerts
+        found = None if self.posting is Posting.LATE else INCIDENT_ID
+
+        return [Receipt(posting=self.posting, incident_id=found) for _ in alerts]
+
+    async def obey(self, incident_id: str, command: Command) -> Decision:
+        """Decide a command and keep what comes of it."""
+        decision = decide(await self.find(incident_id), command)
+        self.commands.append(command)
+        self.incidents[incident_id] = decision.incident
+
+        return decision
+
+    async def find(self, incident_id: str) -> Incident:
+        """Return an incident."""
+        if self.failure:
+            raise self.failure
+        if incident_id not in self.incidents:
+            raise UnknownIncidentError(incident_id)
+
+        return self.incidents[incident_id]
+
+
+@dataclass(slots=True)
+class FakeReader(IncidentReader):
+    """Shows what a test puts in."""
+
+    listed: list[Summary] = field(default_factory=list[Summary])
+    histories: dict[str, tuple[Entry, ...]] = field(
+        default_factory=dict[str, tuple[Entry, ...]]
+    )
+    asked: list[frozenset[Status]] = field(default_factory=list[frozenset[Status]])
+
+    @override
+    async def summaries(
+        self, statuses: frozenset[Status], limit: int, before: str | None = None
+    ) -> Sequence[Summary]:
+        self.asked.append(statuses)
+        newest_first = sorted(self.listed, key=lambda summary: summary.id, reverse=True)
+        older = [one for one in newest_first if before is None or one.id < before]
+
+        return [one for one in older if one.status in statuses][:limit]
+
+    @override
+    async def history(self, incident_id: str) -> Sequence[Entry]:
+        if incident_id not in self.histories:
+            raise UnknownIncidentError(incident_id)
+
+        return self.histories[incident_id]
+
+
+@dataclass(slots=True)
+class FakeConfiguration(Configuration):
+    """A directory that a test can change, or take away."""
+
+    directory: Directory = field(default_factory=a_directory)
+    failure: Exception | None = None
+
+    @override
+    async def read(self) -> Directory:
+        if self.failure:
+            raise self.failure
+
+        return self.directory
+
+    @override
+    async def seed(self, directory: Directory) -> bool:
+        raise NotImplementedError
+
+
+class StoppedClock(Clock):
+    """It is always the same time."""
+
+    @override
+    def now(self) -> datetime:
+        return NOW
+
+    @override
+    async def sleep_until(self, at: datetime) -> None:
+        raise NotImplementedError
+
+
+class CountedIds(Ids):
+    """Counts, so that every id is another one."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @override
+    def incident_id(self, at: datetime, shard: int) -> str:
+        raise NotImplementedError
+
+    @override
+    def command_id(self) -> str:
+        self._count += 1
+
+        return f"id{self._count}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeCheck:
+    """What a check found."""
+
+    name: str = "redis"
+    ok: bool = True
+    is_fatal: bool = True
+    detail: str = "writable"
+
+
+@dataclass(slots=True)
+class World:
+    """Everything around one web app, for a test to set and to look at."""
+
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    reader: FakeReader = field(default_factory=FakeReader)
+    configuration: FakeConfiguration = field(default_factory=FakeConfiguration)
+    checks: list[FakeCheck] = field(default_factory=lambda: [FakeCheck()])
+    checks_failure: Exception | None = None
+
+    async def look(self) -> Sequence[Check]:
+        """Run the checks."""
+        if self.checks_failure:
+            raise self.checks_failure
+
+        return self.checks
+
+    def context(self, **changes: object) -> WebContext:
+        """Return the context of the app under test."""
+        values: Mapping[str, object] = {
+            "engine": self.engine,
+            "reader": self.reader,
+            "configuration": self.configuration,
+            "clock": StoppedClock(),
+            "ids": CountedIds(),
+            "checks": self.look,
+            "version": VERSION,
+            **changes,
+        }
+
+        return WebContext(**values)  # type: ignore[arg-type] # a builder for tests

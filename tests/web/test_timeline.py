@@ -1,0 +1,191 @@
+"""The timeline: what happened, in sentences that a person can read at night."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import get_args
+
+import httpx2
+import pytest
+
+from engine.core.alerts import AlertStatus
+from engine.core.events import (
+    Acknowledged,
+    AlertsReceived,
+    DeliveryReported,
+    Event,
+    Outcome,
+    Resolved,
+    Responder,
+    TargetsResolved,
+    WokeUp,
+)
+from engine.core.reasons import Reason
+from engine.directory import Rule
+from engine.ports import Entry
+from tests.web.fakes import (
+    INCIDENT_ID,
+    NOW,
+    READ_SECRET,
+    SHOWN_ID,
+    World,
+    an_alert,
+    an_opening,
+)
+from workers.web.api.timeline import tell
+
+ALICE = Responder(
+    person="alice",
+    why="schedule:the night watch fixed_shift",
+    rules=(
+        Rule(delay=timedelta(minutes=1), method="phone", channel="sms"),
+        Rule(delay=timedelta(0), method="terminal", channel="console"),
+    ),
+)
+UNREACHABLE = Responder(person="carol", why="user:carol none")
+SOLVED = TargetsResolved(at=NOW, walk=1, generation=2, responders=(ALICE,))
+REPORT = DeliveryReported(
+    at=NOW, page="1.0.1.1.alice", rule=0, attempt=1, outcome=Outcome.SENT
+)
+NEWS = AlertsReceived(at=NOW, alerts=(an_alert(title="disk 2 full"),))
+
+
+def told(event: Event, reason: Reason) -> str:
+    """Return the sentence for an event of an incident whose walk has paged alice."""
+    history = (Entry(event=SOLVED, reason=Reason.PAGED), Entry(event=event, reason=reason))
+
+    return tell(history)[-1].text
+
+
+@pytest.mark.parametrize(
+    ("event", "reason", "text"),
+    [
+        (an_opening(), Reason.OPENED, "Opened by prometheus: disk full"),
+        (
+            an_opening(),
+            Reason.COLLECTED_ONLY,
+            "Opened by prometheus: disk full (its policy has no steps, so nobody is told)",
+        ),
+        (
+            replace(an_opening(), alert=an_alert(unread=("alerts[0].startsAt",))),
+            Reason.OPENED,
+            "Opened by prometheus: disk full (could not be read: alerts[0].startsAt)",
+        ),
+        (NEWS, Reason.ALERT_JOINED, "Joined by disk 2 full"),
+        (
+            replace(NEWS, alerts=tuple(an_alert(title=f"a{n}") for n in range(5))),
+            Reason.ALERT_JOINED,
+            "Joined by a0, a1, a2 and 2 more",
+        ),
+        (NEWS, Reason.ALERT_ENDED, "The source says it is over: disk 2 full"),
+        (NEWS, Reason.ALERTS_RESOLVED, "Resolved by its source: disk 2 full"),
+        (NEWS, Reason.LATE, "Came too late to change anything: disk 2 full"),
+        (WokeUp(at=NOW), Reason.WAIT_OVER, "The wait is over"),
+        (WokeUp(at=NOW), Reason.LOOKING_UP, "Asked who is on call"),
+        (
+            WokeUp(at=NOW),
+            Reason.EXHAUSTED,
+            "Exhausted: every step and notification is used up, and nobody answered",
+        ),
+        (SOLVED, Reason.PAGED, "Paged alice: on call in the night watch (fixed shift)"),
+        (
+            replace(
+                SOLVED,
+                responders=(ALICE, UNREACHABLE),
+                missing={"user:carol": "none"},
+            ),
+            Reason.PAGED,
+            "Paged alice: on call in the night watch (fixed shift) (missing: user:carol: none)",
+        ),
+        (
+            replace(SOLVED, responders=(replace(ALICE, why="user:alice none"),)),
+            Reason.PAGED,
+            "Paged alice: named by the policy",
+        ),
+        (
+            replace(SOLVED, responders=(), missing={"schedule:second": "nobody on call"}),
+            Reason.NOBODY_REACHED,
+            "Nobody was reached: schedule:second: nobody on call",
+        ),
+        (REPORT, Reason.DELIVERED, "alice was notified by console"),
+        (
+            replace(REPORT, rule=1, outcome=Outcome.FAILED, detail="no credit"),
+            Reason.METHOD_FAILED,
+            "alice could not be notified by sms: no credit",
+        ),
+        (
+            replace(REPORT, outcome=Outcome.UNKNOWN),
+            Reason.DELIVERY_UNKNOWN,
+            "alice may have been notified by console, it is not known",
+        ),
+        (REPORT, Reason.LATE, "alice was notified by console (reported late)"),
+        (
+            replace(REPORT, rule=9),
+            Reason.LATE,
+            "alice was notified by an unknown channel (reported late)",
+        ),
+        (
+            replace(REPORT, page="1.0.1.1.al.ice"),
+            Reason.DELIVERED,
+            "al.ice was notified by an unknown channel",
+        ),
+        (
+            Acknowledged(at=NOW, id="c", by="alice"),
+            Reason.ACKNOWLEDGED,
+            "Acknowledged by alice",
+        ),
+        (Resolved(at=NOW, id="c", by="alice"), Reason.RESOLVED, "Resolved by alice"),
+        (
+            Acknowledged(at=NOW, id="c", by="bob"),
+            Reason.NOT_APPLICABLE,
+            "Acknowledged by bob, which changed nothing: not applicable",
+        ),
+    ],
+)
+def test_sentence(event: Event, reason: Reason, text: str) -> None:
+    """Each thing that happens has a sentence of its own."""
+    assert text == told(event, reason)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_event_can_be_told(reason: Reason) -> None:
+    """Whatever event meant whatever, there is a sentence for it."""
+    events = (
+        an_opening(),
+        NEWS,
+        WokeUp(at=NOW),
+        SOLVED,
+        REPORT,
+        Acknowledged(at=NOW, id="c", by="alice"),
+        Resolved(at=NOW, id="c", by="alice"),
+    )
+
+    assert set(get_args(Event)) == {type(event) for event in events}
+    for event in events:
+        assert told(event, reason)
+
+
+async def test_timeline(client: httpx2.AsyncClient, world: World) -> None:
+    """A timeline holds every entry of the history, in order and in full."""
+    over = an_alert(status=AlertStatus.RESOLVED, starts_at=NOW, link="http://prometheus/")
+    world.reader.histories[INCIDENT_ID] = (
+        Entry(event=SOLVED, reason=Reason.PAGED),
+        Entry(event=REPORT, reason=Reason.DELIVERED),
+        Entry(
+            event=AlertsReceived(at=NOW + timedelta(minutes=1), alerts=(over,)),
+            reason=Reason.ALERTS_RESOLVED,
+        ),
+    )
+    headers = {"Authorization": f"Bearer {READ_SECRET}"}
+
+    answer = await client.get(f"/v1/incidents/{SHOWN_ID}/timeline", headers=headers)
+    paged, notified, ended = answer.json()["entries"]
+
+    assert SHOWN_ID == answer.json()["incident_id"]
+    assert (1, 2, 3) == (paged["number"], notified["number"], ended["number"])
+    assert ("targets_resolved", "paged") == (paged["what"], paged["reason"])
+    assert "alice" == paged["fields"]["responders"][0]["person"]
+    assert ("alice", "console", "sent") == tuple(
+        notified["fields"][name] for name in ("person", "channel", "outcome")
+    )
+    assert "2026-11-22T00:42:10.500000Z" == ended["at"]
+    assert "2026-11-22T00:41:10.500000Z" == ended["fields"]["alerts"][0]["starts_at"]

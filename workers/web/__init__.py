@@ -1,0 +1,1 @@
+"""The web process: takes alerts in, shows incidents, carries commands."""

@@ -1,0 +1,8 @@
+"""The native API under `/v1`: one module for each thing it shows."""
+
+from fastapi import APIRouter
+
+from workers.web.api import incidents
+
+router = APIRouter()
+router.include_router(incidents.router)

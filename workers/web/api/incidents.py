@@ -1,0 +1,195 @@
+"""Incidents: list them, look at one, acknowledge and resolve it."""
+
+import hashlib
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import ValidationError
+
+from engine.core.events import Acknowledged, Command, Resolved
+from engine.directory import Token
+from engine.ids import MalformedIdError, read_incident_id, show_incident_id
+from workers.web.api.shapes import (
+    CommandAnswer,
+    CommandBody,
+    IncidentAnswer,
+    IncidentList,
+    Listed,
+    Timeline,
+)
+from workers.web.api.timeline import tell
+from workers.web.auth import ReadToken, WriteToken
+from workers.web.bodies import parse_json, read_body
+from workers.web.context import Context, WebContext
+from workers.web.problems import documented, invalid
+from workers.web.text import one_line
+
+LIMIT, LIMIT_MAX = 50, 100
+IDEMPOTENCY_KEY_MAX = 255
+_COMMAND_ID_LETTERS = 32
+
+router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
+
+_READING = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+_ONE = documented(*_READING, HTTPStatus.NOT_FOUND)
+_COMMANDING = documented(
+    *_READING,
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+# The body is read by hand, with the bounds of bodies.py; here it is only described.
+_COMMAND_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": CommandBody.model_json_schema()}},
+    }
+}
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=IDEMPOTENCY_KEY_MAX,
+        description="Names this command, so that sending it again changes nothing.",
+    ),
+]
+
+
+@router.get("", responses=documented(*_READING))
+async def list_incidents(
+    context: Context,
+    _token: ReadToken,
+    status: Listed = Listed.OPEN,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
+    before: Annotated[
+        str | None, Query(description="The `next` of the list before this one.")
+    ] = None,
+) -> IncidentList:
+    """List incidents, newest first."""
+    cursor = _read_cursor(before) if before else None
+    summaries = await context.reader.summaries(status.statuses, limit + 1, cursor)
+
+    return IncidentList.of(summaries, limit)
+
+
+@router.get("/{incident_id}", responses=_ONE)
+async def show_incident(
+    incident_id: str, context: Context, _token: ReadToken
+) -> IncidentAnswer:
+    """Show an incident."""
+    return IncidentAnswer.of(await context.engine.find(read_incident_id(incident_id)))
+
+
+@router.get("/{incident_id}/timeline", responses=_ONE)
+async def show_timeline(incident_id: str, context: Context, _token: ReadToken) -> Timeline:
+    """Show what happened to an incident, and why."""
+    known_id = read_incident_id(incident_id)
+    history = await context.reader.history(known_id)
+
+    return Timeline(incident_id=show_incident_id(known_id), entries=tell(history))
+
+
+@router.post(
+    "/{incident_id}/acknowledge",
+    responses=_COMMANDING,
+    openapi_extra=_COMMAND_BODY,
+)
+async def acknowledge_incident(
+    incident_id: str,
+    request: Request,
+    context: Context,
+    token: WriteToken,
+    idempotency_key: IdempotencyKey = None,
+) -> CommandAnswer:
+    """
+    Take an incident: its walks and pages stop.
+
+    One that somebody has already stays theirs; the answer says whose.
+    """
+    order = _Order(request, context, token, idempotency_key)
+
+    return await order.give(incident_id, Acknowledged)
+
+
+@router.post(
+    "/{incident_id}/resolve",
+    responses=_COMMANDING,
+    openapi_extra=_COMMAND_BODY,
+)
+async def resolve_incident(
+    incident_id: str,
+    request: Request,
+    context: Context,
+    token: WriteToken,
+    idempotency_key: IdempotencyKey = None,
+) -> CommandAnswer:
+    """Close an incident. One that is closed stays as it is."""
+    order = _Order(request, context, token, idempotency_key)
+
+    return await order.give(incident_id, Resolved)
+
+
+class _Order:
+    """A command as a request states it."""
+
+    def __init__(
+        self, request: Request, context: WebContext, token: Token, key: str | None
+    ) -> None:
+        self._request = request
+        self._context = context
+        self._token = token
+        self._key = key
+
+    async def give(self, shown_id: str, make: type[Command]) -> CommandAnswer:
+        """Have the engine carry it out."""
+        incident_id = read_incident_id(shown_id)
+        by = await self._by()
+        command = make(
+            at=self._context.clock.now(), id=self._command_id(make.__name__), by=by
+        )
+        decision = await self._context.engine.obey(incident_id, command)
+
+        return CommandAnswer.after(decision)
+
+    async def _by(self) -> str:
+        body = await read_body(
+            self._request, self._context.body_bytes_max, self._context.patience_seconds
+        )
+        try:
+            parsed = parse_json(body) if body.strip() else None
+            read = CommandBody.model_validate({} if parsed is None else parsed)
+        except ValidationError as error:
+            raise invalid(error.errors()) from None
+        named = one_line(read.by or "", len(read.by or ""))
+
+        return named or self._token.user or self._token.name
+
+    def _command_id(self, name: str) -> str:
+        """
+        Return the command's id: one for each caller, kind of command and key.
+
+        So the same key on an acknowledge and a resolve means two commands, and a
+        careless key of one caller never swallows another's command.
+        """
+        if self._key is None:
+            return self._context.ids.command_id()
+        parts = f"{self._token.hash}\0{name}\0{self._key}"
+
+        return hashlib.sha256(parts.encode()).hexdigest()[:_COMMAND_ID_LETTERS]
+
+
+def _read_cursor(before: str) -> str:
+    try:
+        return read_incident_id(before)
+    except MalformedIdError as error:
+        found = {"loc": ("query", "before"), "msg": f"{error}; send a list's `next`"}
+        raise invalid([found]) from None

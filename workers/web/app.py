@@ -1,0 +1,61 @@
+"""
+The web app: every face of rung over HTTP.
+
+`create_app` is all there is to it. Nothing happens at import, and there is no state
+but the context it is given and the line of requests waiting to be admitted.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from typing_extensions import override
+
+from workers.web import api, health, ingest, problems
+from workers.web.access import RequestLog, TrailingSlash
+from workers.web.context import Check, Engine, WebContext
+
+__all__ = ["Check", "Engine", "WebContext", "create_app"]
+
+DESCRIPTION = """
+An escalation execution engine. Alerts come in at `/ingest`, incidents are served
+under `/v1`. Every error is a problem document (RFC 9457) with a stable `code`.
+"""
+
+
+class RungApp(FastAPI):
+    """FastAPI, with our problem document in its OpenAPI description."""
+
+    @override
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in schemas:
+            problem = problems.Problem.model_json_schema(
+                ref_template="#/components/schemas/{model}"
+            )
+            schemas.update(problem.pop("$defs", {}))
+            schemas["Problem"] = problem
+
+        return document
+
+
+def create_app(context: WebContext) -> FastAPI:
+    """Build the app that serves this context."""
+    app = RungApp(
+        title="rung",
+        version=context.version,
+        description=DESCRIPTION,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    app.state.admission = ingest.Admission(
+        context.ingests_at_once_max, context.patience_seconds
+    )
+    problems.install(app)
+    for router in (health.router, ingest.router, api.router):
+        app.include_router(router)
+    app.add_middleware(RequestLog, ids=context.ids)
+    # The one added last is outermost.
+    app.add_middleware(TrailingSlash)
+
+    return app

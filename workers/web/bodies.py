@@ -1,0 +1,139 @@
+"""
+Bodies: read them no further than they are welcome, and parse them without harm.
+
+A body is bounded while it comes in, whatever its sender says of its length; it is
+never inflated; and how deep it is nested is counted without recursion.
+"""
+
+from typing import TypeAlias
+
+import anyio
+import orjson
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from workers.web.problems import (
+    ENCODED,
+    INCOMPLETE,
+    INVALID_JSON,
+    TOO_DEEP,
+    TOO_LARGE,
+    TOO_SLOW,
+    Kind,
+    ProblemError,
+)
+
+Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+
+DEPTH_MAX = 64
+
+
+class BodyError(ProblemError):
+    """The body cannot be taken; `size` is what is known of its size, in bytes."""
+
+    def __init__(self, kind: Kind, detail: str, size: int) -> None:
+        headers = {
+            # The rest of the body is not worth reading, nor is what may follow it.
+            TOO_LARGE: {"Connection": "close"},
+            TOO_SLOW: {"Connection": "close"},
+            ENCODED: {"Accept-Encoding": "identity"},
+        }
+        super().__init__(kind, detail, headers=headers.get(kind))
+        self.size = size
+
+
+async def read_body(request: Request, bytes_max: int, patience_seconds: float) -> bytes:
+    """
+    Read the body of a request.
+
+    Raises:
+        BodyError: If it is compressed, larger than `bytes_max`, breaks off, or takes
+            longer than `patience_seconds`.
+    """
+    announced = _announced_size(request)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        detail = "Send the body as it is, without Content-Encoding."
+        raise BodyError(ENCODED, detail, announced)
+    if announced > bytes_max:
+        raise _too_large(bytes_max, announced)
+    try:
+        with anyio.fail_after(patience_seconds):
+            return await _collect(request, bytes_max)
+    except TimeoutError:
+        detail = f"It took longer than {patience_seconds:g} s. Send it again."
+        raise BodyError(TOO_SLOW, detail, announced) from None
+    except ClientDisconnect:
+        detail = "The connection closed before its end. Send it again."
+        raise BodyError(INCOMPLETE, detail, announced) from None
+
+
+def parse_json(body: bytes) -> Json:
+    """
+    Parse a body strictly: UTF-8, no NaN, no infinity, no lone surrogate.
+
+    Raises:
+        BodyError: If it is not JSON, or nested deeper than 64 levels.
+    """
+    try:
+        parsed: Json = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        detail = f"{error.msg} (line {error.lineno}, column {error.colno})"
+        raise BodyError(INVALID_JSON, detail, len(body)) from None
+    # Only where there are more brackets than levels can there be too many levels.
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _is_too_deep(parsed):
+        detail = f"Lists and objects may be nested {DEPTH_MAX} levels deep."
+        raise BodyError(TOO_DEEP, detail, len(body))
+
+    return parsed
+
+
+def _announced_size(request: Request) -> int:
+    """Return the Content-Length; 0 if there is none, as with a chunked body."""
+    announced = request.headers.get("content-length", "")
+
+    return int(announced) if announced.isascii() and announced.isdigit() else 0
+
+
+async def _collect(request: Request, bytes_max: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > bytes_max:
+            raise _too_large(bytes_max, size)
+        chunks.append(chunk)
+
+    return b"".join(chunks)
+
+
+def _too_large(bytes_max: int, size: int) -> BodyError:
+    detail = f"At most {bytes_max} bytes are taken. Send fewer alerts at once."
+
+    return BodyError(TOO_LARGE, detail, size)
+
+
+def _is_too_deep(parsed: Json) -> bool:
+    """Walk down level by level, keeping only what can hold another level."""
+    level = [parsed]
+    for _ in range(DEPTH_MAX):
+        level = [
+            child
+            for node in level
+            for child in _children(node)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+
+    return True
+
+
+def _children(node: Json) -> list[Json]:
+    match node:
+        case dict():
+            return list(node.values())
+        case list():
+            return node
+        case _:
+            return []

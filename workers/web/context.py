@@ -1,0 +1,96 @@
+"""What the web process is given to work with."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+
+from engine.core.events import Command
+from engine.core.incident import Decision, Incident
+from engine.ports import (
+    Clock,
+    Configuration,
+    Ids,
+    IncidentReader,
+    Receipt,
+    RoutedAlert,
+)
+
+BODY_BYTES_MAX = 1 << 20
+INGESTS_AT_ONCE_MAX = 256
+PATIENCE_SECONDS = 8.0
+CHECKS_TIMEOUT_SECONDS = 5.0
+
+
+class Engine(Protocol):
+    """What the web asks of the engine; it neither decides nor sends by itself."""
+
+    async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+        """Store alerts: when this returns, each of them will be decided."""
+        ...
+
+    async def obey(self, incident_id: str, command: Command) -> Decision:
+        """Carry out a command and return what was decided, committed."""
+        ...
+
+    async def find(self, incident_id: str) -> Incident:
+        """Return an incident as it is stored."""
+        ...
+
+
+class Check(Protocol):
+    """One thing that must be so before this process takes requests."""
+
+    @property
+    def name(self) -> str:
+        """What was looked at."""
+        ...
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is as it should be."""
+        ...
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether no request should come here until it is."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """What was found, and what to do about it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebContext:
+    """
+    All that the web process needs; there is no other state.
+
+    Attributes:
+        checks: Looks at what `/readyz` reports.
+        version: The version of rung.
+        patience_seconds: How long a request waits to be admitted, and how long its
+            body may take to come in.
+    """
+
+    engine: Engine
+    reader: IncidentReader
+    configuration: Configuration
+    clock: Clock
+    ids: Ids
+    checks: Callable[[], Awaitable[Sequence[Check]]]
+    version: str
+    body_bytes_max: int = BODY_BYTES_MAX
+    ingests_at_once_max: int = INGESTS_AT_ONCE_MAX
+    patience_seconds: float = PATIENCE_SECONDS
+    checks_timeout_seconds: float = CHECKS_TIMEOUT_SECONDS
+
+
+async def context_of(request: Request) -> WebContext:
+    """Return the context of the app that serves a request."""
+    return cast("WebContext", request.app.state.context)
+
+
+Context = Annotated[WebContext, Depends(context_of)]

@@ -1,0 +1,165 @@
+"""
+Prometheus Alertmanager's webhook, version 4, and Grafana's of the same shape.
+
+Whatever parses becomes at least one alert. A body of another shape becomes one
+firing alert that carries what could be read of it; an element of `alerts` that is no
+object likewise. What is read of each alert stands alone: a group may be firing while
+one of its alerts is resolved.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from engine.core.alerts import Alert, AlertStatus
+from engine.directory import Grouping, Integration
+from engine.ports import RoutedAlert
+from workers.web.bodies import Json
+from workers.web.ingest.fields import (
+    Fields,
+    bounded_key,
+    bounded_labels,
+    canonical,
+    hash_of,
+)
+from workers.web.text import clean, one_line
+
+TITLE_MAX = 255
+MESSAGE_MAX = 4_000
+# The smallest alert that Alertmanager writes is about 185 bytes, so a body of 1 MiB
+# holds no more of them than this. Only made-up bodies have more elements.
+ALERTS_MAX = 6_000
+
+
+def read_alerts(
+    body: Json, integration: Integration, delivery_id: str
+) -> list[RoutedAlert]:
+    """
+    Read the alerts of a body and settle which incident each belongs to.
+
+    Args:
+        body: Any JSON value.
+        integration: Where it was sent; its grouping makes the dedup keys.
+        delivery_id: Names the request; each alert's id is made of it.
+    """
+    whole = Fields(body if isinstance(body, dict) else {})
+    notices = whole.source.get("alerts")
+    fallback = f"Alert from {integration.name}"
+    if not isinstance(notices, list) or not notices:
+        whole.mark("alerts" if isinstance(body, dict) else "body")
+        alert = _read_shapeless(body, whole, fallback, f"{delivery_id}.0")
+        return [_routed(alert, integration, alert.fingerprint)]
+    group_key = _group_key(whole) if integration.grouping is Grouping.PER_GROUP else ""
+    _note_missing(whole, len(notices))
+    alerts = []
+    for index, notice in enumerate(notices[:ALERTS_MAX]):
+        fields = Fields(
+            notice if isinstance(notice, dict) else {},
+            place=f"alerts[{index}].",
+            unread=[] if index else whole.unread,
+        )
+        alert_id = f"{delivery_id}.{index}"
+        if isinstance(notice, dict):
+            alert = _read_alert(notice, fields, fallback, alert_id)
+        else:
+            fields.note(f"alerts[{index}]")
+            alert = _read_shapeless(notice, fields, fallback, alert_id)
+        alerts.append(_routed(alert, integration, group_key or alert.fingerprint))
+
+    return alerts
+
+
+def _read_alert(
+    notice: dict[str, Json], fields: Fields, fallback: str, alert_id: str
+) -> Alert:
+    labels = fields.texts("labels")
+    annotations = fields.texts("annotations")
+    named = [annotations.get("summary"), labels.get("alertname"), fallback]
+    told = [annotations.get("description"), annotations.get("message")]
+
+    return Alert(
+        id=alert_id,
+        fingerprint=_fingerprint(notice, fields, labels),
+        status=_status(fields),
+        title=_title(named),
+        starts_at=fields.time("startsAt"),
+        labels=bounded_labels(labels, fields),
+        message=_message(told),
+        link=fields.link("generatorURL"),
+        unread=fields.told(),
+    )
+
+
+def _read_shapeless(body: Json, fields: Fields, fallback: str, alert_id: str) -> Alert:
+    """Make a firing alert of anything; its text shows the body if nothing else can."""
+    labels = fields.texts("labels") or fields.texts("commonLabels")
+    annotations = fields.texts("annotations") or fields.texts("commonAnnotations")
+    named = [annotations.get("summary"), labels.get("alertname"), fields.text("title")]
+    told = [
+        annotations.get("description"),
+        fields.text("message"),
+        body if isinstance(body, str) else canonical(body).decode(),
+    ]
+
+    return Alert(
+        id=alert_id,
+        fingerprint=hash_of(body),
+        status=AlertStatus.FIRING,
+        title=_title([*named, fallback]),
+        labels=bounded_labels(labels, fields),
+        message=_message(told),
+        unread=fields.told(),
+    )
+
+
+def _note_missing(whole: Fields, count: int) -> None:
+    """Note, for the first alert, how many there are that cannot be shown."""
+    if truncated := whole.count("truncatedAlerts"):
+        whole.note(f"{truncated} alerts not shown by the sender")
+    if count > ALERTS_MAX:
+        whole.note(f"{count - ALERTS_MAX} alerts beyond the first {ALERTS_MAX}")
+
+
+def _group_key(whole: Fields) -> str:
+    """Return the group's key; without one, what its alerts have in common."""
+    if key := whole.text("groupKey"):
+        return bounded_key(key)
+    if not whole.unread:
+        whole.mark("groupKey")
+    common = whole.texts("groupLabels") or whole.texts("commonLabels")
+
+    return hash_of(common) if common else ""
+
+
+def _fingerprint(notice: dict[str, Json], fields: Fields, labels: Mapping[str, str]) -> str:
+    """Return what names the alert at its source; else a hash of what identifies it."""
+    if fingerprint := fields.text("fingerprint"):
+        return bounded_key(fingerprint)
+
+    return hash_of(labels or notice)
+
+
+def _status(fields: Fields) -> AlertStatus:
+    """Return the alert's own status. When in doubt it fires."""
+    match fields.source.get("status"):
+        case "firing":
+            return AlertStatus.FIRING
+        case "resolved":
+            return AlertStatus.RESOLVED
+        case _:
+            fields.mark("status")
+            return AlertStatus.FIRING
+
+
+def _title(candidates: Iterable[str | None]) -> str:
+    lines = (one_line(text, TITLE_MAX) for text in candidates if text)
+
+    return next((line for line in lines if line), "Alert")
+
+
+def _message(candidates: Iterable[str | None]) -> str:
+    texts = (clean(text, MESSAGE_MAX).strip() for text in candidates if text)
+
+    return next((text for text in texts if text), "")
+
+
+def _routed(alert: Alert, integration: Integration, key: str) -> RoutedAlert:
+    return RoutedAlert(alert=alert, integration=integration.id, key=key)

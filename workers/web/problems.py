@@ -1,0 +1,234 @@
+"""
+Errors as callers see them: RFC 9457 problem documents with stable codes.
+
+A problem says what is wrong and what to do about it. It never shows what only we
+may know: a key, an address of Redis, a traceback.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from engine.errors import (
+    ContendedError,
+    EngineError,
+    OverloadedError,
+    TryAgainError,
+    UnclearError,
+    UnknownIncidentError,
+    UnreadableError,
+)
+from engine.ids import MalformedIdError
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+_RETRY_LATER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+_PLACE_OF_PARAMETERS = frozenset({"path", "query", "header", "cookie"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What sort of problem it is. The code never changes once it is published."""
+
+    status: HTTPStatus
+    code: str
+    title: str
+
+
+INVALID_JSON = Kind(HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not JSON")
+TOO_DEEP = Kind(HTTPStatus.BAD_REQUEST, "too_deep", "The body is nested too deep")
+INCOMPLETE = Kind(HTTPStatus.BAD_REQUEST, "incomplete_body", "The body broke off")
+BAD_REQUEST = Kind(HTTPStatus.BAD_REQUEST, "bad_request", "The request is not valid")
+UNAUTHORIZED = Kind(HTTPStatus.UNAUTHORIZED, "unauthorized", "No valid token")
+LOW_SCOPE = Kind(HTTPStatus.FORBIDDEN, "low_scope", "The token may not do this")
+NO_ADDRESS = Kind(
+    HTTPStatus.NOT_FOUND, "unknown_ingest_address", "No integration has this address"
+)
+NO_INCIDENT = Kind(HTTPStatus.NOT_FOUND, "unknown_incident", "No such incident")
+NO_ROUTE = Kind(HTTPStatus.NOT_FOUND, "unknown_path", "No such path")
+NO_METHOD = Kind(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Not by this method")
+TOO_LARGE = Kind(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The body is too large"
+)
+ENCODED = Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded_body", "The body is compressed")
+INVALID = Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "A value is not valid")
+UNEXPECTED = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Our own mistake")
+UNAVAILABLE = Kind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable", "Nothing can be stored now"
+)
+OVERLOADED = Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "Too much at once")
+TOO_SLOW = Kind(HTTPStatus.SERVICE_UNAVAILABLE, "body_too_slow", "The body came too slowly")
+CONTENDED = Kind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "contended", "Others kept moving the incident"
+)
+UNREADABLE = Kind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "unreadable", "What is stored cannot be read here"
+)
+UNCLEAR = Kind(HTTPStatus.GATEWAY_TIMEOUT, "unclear", "It may have been written or not")
+
+_NO_INCIDENT_DETAIL = (
+    "No incident has this id. Check it against GET /v1/incidents; one that an alert "
+    "opened this very moment appears there within a second."
+)
+# The message of an engine error is for the log: it may name an address of Redis.
+_ENGINE_PROBLEMS: Mapping[type[Exception], tuple[Kind, str]] = {
+    UnknownIncidentError: (NO_INCIDENT, _NO_INCIDENT_DETAIL),
+    MalformedIdError: (NO_INCIDENT, _NO_INCIDENT_DETAIL),
+    OverloadedError: (OVERLOADED, "Nothing was written. Send it again a little later."),
+    ContendedError: (CONTENDED, "Nothing was written. Send it again."),
+    TryAgainError: (UNAVAILABLE, "Nothing is promised. Send it again a little later."),
+    UnclearError: (
+        UNCLEAR,
+        "Send it again with the same Idempotency-Key: doing so twice changes nothing.",
+    ),
+    UnreadableError: (
+        UNREADABLE,
+        "A newer version wrote it, or it is damaged. Let all processes run the same.",
+    ),
+    EngineError: (UNEXPECTED, "The log says what happened, under the request id."),
+}
+
+
+class FieldError(BaseModel):
+    """One value that is not valid, by the path of its field."""
+
+    field: str
+    problem: str
+
+
+class Problem(BaseModel):
+    """
+    An error (RFC 9457).
+
+    Attributes:
+        code: Names the kind of problem; it stays the same over all versions.
+        detail: What is wrong this time, and what to do about it.
+        errors: The fields that are not valid, if that is the problem.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldError] = []
+
+
+class ProblemError(Exception):
+    """The request cannot be answered as asked."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[FieldError] = (),
+    ) -> None:
+        super().__init__(f"{kind.code}: {detail}")
+        self.kind = kind
+        self.detail = detail
+        self.headers = headers or {}
+        self.errors = errors
+
+
+def install(app: FastAPI) -> None:
+    """Make the app answer every error as a problem."""
+    for error in (ProblemError, EngineError, HTTPException, RequestValidationError):
+        app.add_exception_handler(error, _answer)
+
+
+def to_response(problem: ProblemError) -> Response:
+    """Write a problem as an answer."""
+    kind = problem.kind
+    document: dict[str, object] = {
+        "type": f"urn:rung:problem:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "code": kind.code,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        document["errors"] = [error.model_dump() for error in problem.errors]
+    is_temporary = kind.status is HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {**(_RETRY_LATER if is_temporary else {}), **problem.headers}
+
+    return Response(orjson.dumps(document), kind.status, headers, MEDIA_TYPE)
+
+
+def invalid(found: Iterable[Mapping[str, Any]]) -> ProblemError:
+    """Say which values are not valid, from the errors that pydantic found."""
+    errors = [
+        FieldError(field=_path_of(one["loc"]), problem=str(one["msg"])) for one in found
+    ]
+    told = "; ".join(f"{error.field}: {error.problem}" for error in errors)
+
+    return ProblemError(INVALID, f"Correct and send again: {told}", errors=errors)
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems that a route may answer with, for the OpenAPI document."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+
+    return {
+        status.value: {
+            "description": status.phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+async def _answer(_request: Request, error: Exception) -> Response:
+    match error:
+        case ProblemError():
+            return to_response(error)
+        case EngineError():
+            return to_response(_of_engine(error))
+        case RequestValidationError():
+            return to_response(invalid(error.errors()))
+        case HTTPException():
+            return to_response(_of_framework(error))
+        case _:
+            raise error
+
+
+def _of_engine(error: EngineError) -> ProblemError:
+    known = next(kind for kind in type(error).__mro__ if kind in _ENGINE_PROBLEMS)
+    kind, detail = _ENGINE_PROBLEMS[known]
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request.refused", code=kind.code, error=str(error))
+
+    return ProblemError(kind, detail)
+
+
+def _of_framework(error: HTTPException) -> ProblemError:
+    """Translate what the router raises. The path stays out: it may hold a key."""
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            return ProblemError(NO_ROUTE, "Nothing is served here. See /docs.")
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = (error.headers or {}).get("Allow", "")
+            detail = f"Use {allowed or 'another method'}."
+            return ProblemError(NO_METHOD, detail, headers=error.headers)
+        case status:
+            kind = Kind(HTTPStatus(status), BAD_REQUEST.code, BAD_REQUEST.title)
+            return ProblemError(kind, str(error.detail), headers=error.headers)
+
+
+def _path_of(place: Sequence[str | int]) -> str:
+    """Write the path of a field as people do: `steps[2].targets[0]`."""
+    parts = place[1:] if place and place[0] in _PLACE_OF_PARAMETERS else place
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+
+    return path.removeprefix(".") or "body"
