@@ -71,7 +71,9 @@ class User(_Record):
     email: str = ""
     is_active: bool = True
     contact_methods: tuple[ContactMethod, ...] = ()
-    rules: Mapping[str, Annotated[tuple[NotificationRule, ...], Field(max_length=RULES_MAX)]] = {}
+    rules: Mapping[
+        str, Annotated[tuple[NotificationRule, ...], Field(max_length=RULES_MAX)]
+    ] = {}
 
 
 class Urgency(_Record):
@@ -159,7 +161,7 @@ class Directory(_Record):
         return None
 
     def token_for(self, secret: str) -> Token | None:
-        """Return the token that this is the secret of; not that of a deactivated user."""
+        """Return the token with this secret, unless its user is deactivated."""
         token = self.tokens.get(hash_secret(secret))
         if token is None or token.user is None:
             return token
@@ -179,7 +181,11 @@ class Directory(_Record):
             return ()
         methods = {method.id: method for method in user.contact_methods}
         own = tuple(
-            Rule(delay=rule.delay, method=rule.method, channel=methods[rule.method].channel)
+            Rule(
+                delay=rule.delay,
+                method=rule.method,
+                channel=methods[rule.method].channel,
+            )
             for rule in user.rules.get(urgency_id, ())
             if rule.method in methods
         )

@@ -211,7 +211,9 @@ class Stored(StrEnum):
 class IncidentStore(Protocol):
     """Keeps incidents, and says which of them are due."""
 
-    async def claim(self, lane: Lane, ahead_until: datetime | None = None) -> Sequence[Claimed]:
+    async def claim(
+        self, lane: Lane, ahead_until: datetime | None = None
+    ) -> Sequence[Claimed]:
         """
         Take incidents that are due, for the length of a lease of 2 s.
 
@@ -275,7 +277,7 @@ class IncidentReader(Protocol):
     async def summaries(
         self, statuses: frozenset[Status], limit: int, before: str | None = None
     ) -> Sequence[Summary]:
-        """Return incidents, newest first, older than the id `before`, at most `limit`."""
+        """Return incidents older than the id `before`, newest first."""
         ...
 
     async def history(self, incident_id: str) -> Sequence[Entry]:
@@ -328,7 +330,11 @@ class Outbox(Protocol):
         ...
 
     async def finish(
-        self, delivery: Delivery, outcome: Outcome, detail: str, retry_at: datetime | None
+        self,
+        delivery: Delivery,
+        outcome: Outcome,
+        detail: str,
+        retry_at: datetime | None,
     ) -> None:
         """
         Note the outcome in the incident's mailbox, or keep it for another try.
@@ -360,7 +366,7 @@ class Timers(Protocol):
         ...
 
     async def run(self, wake: Callable[[Wake], Awaitable[None]]) -> None:
-        """Call `wake` whenever it is time, until cancelled. It never runs beside itself."""
+        """Call `wake` whenever it is time, never beside itself, until cancelled."""
         ...
 
 

@@ -11,7 +11,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
 
-UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
+UNITS = {
+    "d": "days",
+    "h": "hours",
+    "m": "minutes",
+    "s": "seconds",
+    "ms": "milliseconds",
+}
 WRITTEN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -36,7 +42,12 @@ def write_duration(duration: timedelta) -> str:
     """Write a duration the way people do; the opposite of `parse_duration`."""
     left = duration // MILLISECOND
     written = ""
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
+    for unit, size in (
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ):
         count, left = divmod(left, size)
         written += f"{count}{unit}" if count else ""
     written += f"{left}ms" if left else ""

@@ -8,6 +8,7 @@ In files and answers a target is written as `kind:id`: `user:alice`,
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from typing_extensions import override
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -22,6 +23,7 @@ class UserTarget(_Target):
     kind: Literal["user"] = "user"
     id: Name
 
+    @override
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
 
@@ -32,6 +34,7 @@ class ScheduleTarget(_Target):
     kind: Literal["schedule"] = "schedule"
     id: Name
 
+    @override
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
 

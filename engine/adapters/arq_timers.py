@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import orjson
@@ -20,9 +20,10 @@ from arq.constants import health_check_key_suffix, job_key_prefix
 from arq.cron import cron
 from arq.jobs import serialize_job
 from arq.worker import Worker, func
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import ConnectionPool
 
 from engine.adapters.clock import StoreClock
+from engine.adapters.redis.keys import KICK
 from engine.adapters.redis.wakes import WakeJobs
 from engine.ports import Wake
 from engine.service.turnstile import Turnstile
@@ -32,7 +33,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 # Not arq's default queue: somebody else's arq on this server would eat our jobs.
 QUEUE = "rung:arq"
 JOB_ID_PREFIX = "rung:wake:"
-KICK_LIST = "rung:kick"
 FUNCTION = "drain"
 POLL_DELAY_SECONDS = 0.1
 # Wake jobs under way are read again with each poll; they must not fill what is read.
@@ -50,6 +50,7 @@ CLOSING_SECONDS_MAX = 5.0
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 2.0
 
 WakeUp = Callable[[Wake], Awaitable[None]]
+Context = dict[Any, Any]
 
 
 def wake_jobs() -> WakeJobs:
@@ -101,7 +102,7 @@ class ArqTimers:
         await self._arm(dues)
 
     async def run(self, wake: WakeUp) -> None:
-        """Call `wake` whenever it is time, until cancelled. It never runs beside itself."""
+        """Call `wake` whenever it is time, until cancelled; never beside itself."""
         due = Turnstile(lambda: wake(Wake.DUE))
         kick = Turnstile(lambda: wake(Wake.KICK))
         async with anyio.create_task_group() as tasks:
@@ -121,16 +122,22 @@ class ArqTimers:
                 await _close(worker)
 
     def _worker(self, redis: ArqRedis, due: Turnstile) -> Worker:
-        async def drain(_context: dict[Any, Any]) -> None:
+        # arq types its functions by the names of their parameters.
+        async def drain(ctx: Context, *_: Any, **__: Any) -> None:  # noqa: ARG001
             await due.enter()
 
-        async def sweep(_context: dict[Any, Any]) -> None:
+        async def sweep(ctx: Context, *_: Any, **__: Any) -> None:  # noqa: ARG001
             await self._try_to_sweep()
 
         return Worker(
             functions=[func(drain, name=FUNCTION, max_tries=TRIES_MAX)],
             cron_jobs=[
-                cron(sweep, name="rung:sweep", second=set(range(60)), timeout=JOB_TIMEOUT_SECONDS)
+                cron(
+                    sweep,
+                    name="rung:sweep",
+                    second=set(range(60)),
+                    timeout=JOB_TIMEOUT_SECONDS,
+                )
             ],
             redis_pool=redis,
             queue_name=QUEUE,
@@ -154,7 +161,7 @@ class ArqTimers:
         async with _client(self._pool()) as redis:
             while True:
                 await kick.enter()
-                while await redis.blpop([KICK_LIST], timeout=KICK_WAIT_SECONDS) is None:
+                while await _pop(redis) is None:
                     pass
 
     async def _sweep_on(self) -> None:
@@ -182,9 +189,18 @@ async def supervise(part: str, work: Callable[[], Awaitable[None]]) -> None:
             problem = f"{type(error).__name__}: {error}"
             if anyio.current_time() - began > PAUSE_SECONDS_MAX:
                 pause = PAUSE_SECONDS_MIN
-            log.warning("worker.restarted", part=part, error=problem, pause_seconds=pause)
+            log.warning(
+                "worker.restarted", part=part, error=problem, pause_seconds=pause
+            )
         await anyio.sleep(pause)
         pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+
+async def _pop(redis: ArqRedis) -> object:
+    """Wait for a kick, for a moment."""
+    popped = redis.blpop([KICK], timeout=KICK_WAIT_SECONDS)
+
+    return await cast("Awaitable[object]", popped)
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,6 @@ This is the only file that reads a clock. What the host believes the time of day
 be is never asked: two workers agree because they follow the same Redis.
 """
 
-import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -88,10 +87,13 @@ class StoreClock:
         return self._now_ns() // MILLISECOND_NS
 
     async def sleep_until(self, at: datetime) -> None:
-        """Return at `at` or a millisecond after it; at once if that is past. Never before."""
+        """Return at `at` or just after it; at once if that is past. Never before."""
         at_ns = to_ms(at) * MILLISECOND_NS
-        while (left := at_ns - self._now_ns()) > 0:
-            await anyio.sleep(min(left / SECOND_NS, NAP_SECONDS_MAX))
+        while True:
+            left = (at_ns - self._now_ns()) / SECOND_NS
+            if left <= 0:
+                return
+            await anyio.sleep(min(left, NAP_SECONDS_MAX))
 
     def _now_ns(self) -> int:
         if self._best is None:
@@ -105,7 +107,7 @@ class StoreClock:
 
 
 def to_ms(at: datetime) -> int:
-    """Return a time in milliseconds since 1970, rounded up: late is fine, early is not."""
+    """Return a time in milliseconds since 1970, rounded up: never early."""
     return -((EPOCH - at) // MILLISECOND)
 
 

@@ -8,10 +8,10 @@ wrote is refused by name, so that it can be left for a process that knows it.
 
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from engine.codec.schema import (
     CONTENTS,
@@ -23,6 +23,7 @@ from engine.codec.schema import (
     SUMMARY,
     VERSION,
 )
+from engine.codec.shapes import Shape
 from engine.core.alerts import AlertRecord
 from engine.core.effects import Send
 from engine.core.events import Event
@@ -32,6 +33,9 @@ from engine.directory import Directory
 from engine.errors import UnreadableError
 from engine.ports import Entry, RoutedAlert, Summary
 from policies.policy import Snapshot
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 PLAIN = str(VERSION).encode()
 DEFLATED = PLAIN + b"z"
@@ -203,7 +207,7 @@ def _content(what: str, read: Mapping[str, Any]) -> Any:
         raise UnreadableError(what, str(error)) from error
 
 
-def _shaped(what: str, shape: Any, data: bytes) -> Any:
+def _shaped(what: str, shape: Shape[T], data: bytes) -> T:
     read = _read(what, data)
     try:
         return shape.read(read)
@@ -211,7 +215,7 @@ def _shaped(what: str, shape: Any, data: bytes) -> Any:
         raise UnreadableError(what, str(error)) from error
 
 
-def _validated(what: str, model: Any, data: bytes) -> Any:
+def _validated(what: str, model: type[M], data: bytes) -> M:
     try:
         return model.model_validate_json(_body(what, data))
     except ValidationError as error:

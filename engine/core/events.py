@@ -93,7 +93,7 @@ class TargetsResolved:
 
 
 class Outcome(StrEnum):
-    """What became of a delivery attempt. A send that timed out is unknown, not failed."""
+    """What became of an attempt. A send that timed out is unknown, not failed."""
 
     SENT = "sent"
     FAILED = "failed"

@@ -70,7 +70,7 @@ class Page:
     step_due: datetime
     started_at: datetime
     rule: int = 0
-    due: datetime | None
+    due: datetime | None = None
     order: int
     under_way: tuple[int, ...] = ()
     reached: bool = False

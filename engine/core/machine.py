@@ -136,9 +136,10 @@ def _run_timer(incident: Incident, at: datetime) -> Decision:
 
 def _first_timer(incident: Incident, at: datetime) -> Walk | Page | datetime | None:
     """Of what is due, the earliest; in one instant, the one created first."""
+    timers: list[Walk | Page] = [*incident.walks, *incident.pages]
     due = [
         (timer.due, timer.order, timer)
-        for timer in (*incident.walks, *incident.pages)
+        for timer in timers
         if timer.due and timer.due <= at
     ]
     if due:

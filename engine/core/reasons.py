@@ -31,7 +31,7 @@ class Reason(StrEnum):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether history keeps the event; what changes nothing and says nothing is not."""
+        """Whether history keeps the event: not if it changes and says nothing."""
         return self not in _UNRECORDED
 
 

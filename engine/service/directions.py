@@ -72,7 +72,9 @@ class Directions:
         incident that collects alerts and is seen in lists; it is logged as an error.
         """
         integration = self.directory.integrations.get(routed.integration)
-        policy = self.directory.policies.get(integration.policy) if integration else None
+        policy = (
+            self.directory.policies.get(integration.policy) if integration else None
+        )
         if integration is None or policy is None:
             log.error("policy.missing", integration=routed.integration)
             policy = Policy(id=MISSING_POLICY)

@@ -8,7 +8,12 @@ import structlog
 
 from engine.core.events import Command
 from engine.core.incident import Decision, Incident
-from engine.errors import ContendedError, EngineError, UnclearError, UnknownIncidentError
+from engine.errors import (
+    ContendedError,
+    EngineError,
+    UnclearError,
+    UnknownIncidentError,
+)
 from engine.ids import show_incident_id
 from engine.ports import (
     Claimed,
@@ -90,7 +95,7 @@ class Engine:
             UnknownIncidentError: If there is no such incident.
             ContendedError: If others kept moving it; nothing was written.
             StoreUnavailableError: If the store cannot be reached; nothing was written.
-            UnclearError: If it may have been written; the same command is safe to repeat.
+            UnclearError: If it may have been written; repeating it is safe.
         """
         for _ in range(ATTEMPTS_MAX):
             claimed = await self.store.load(incident_id)
@@ -136,9 +141,13 @@ class Engine:
             if not claimed:
                 return
             settlements = [
-                settled for one in claimed if (settled := await self._try_to_settle(one, now))
+                settled
+                for one in claimed
+                if (settled := await self._try_to_settle(one, now))
             ]
-            idle = [s.claimed for s in settlements if not s.has_news or s.incident is None]
+            idle = [
+                s.claimed for s in settlements if not s.has_news or s.incident is None
+            ]
             if idle:
                 await self.store.release(idle)
             moved = [s for s in settlements if s.has_news and s.incident is not None]
@@ -151,7 +160,9 @@ class Engine:
             claimed = [one for lost_id in lost if (one := await self._reload(lost_id))]
             now = self.clock.now()
 
-    async def _try_to_settle(self, claimed: Claimed, now: datetime) -> Settlement | None:
+    async def _try_to_settle(
+        self, claimed: Claimed, now: datetime
+    ) -> Settlement | None:
         """Settle one incident; one that cannot be is put aside and harms no other."""
         try:
             return await self._settle(claimed, now)

@@ -56,17 +56,13 @@ class Settlement:
 
     async def open(self, routed: RoutedAlert, at: datetime) -> None:
         """Open the incident with its first alert."""
-        opened, snapshot = self.directions.opening(
-            self.claimed.incident_id, routed, at
-        )
+        opened, snapshot = self.directions.opening(self.claimed.incident_id, routed, at)
         await self._take(opened, open_incident(opened, snapshot))
 
     @property
     def has_news(self) -> bool:
         """Whether there is anything to store."""
-        return bool(
-            self.history or self.repeats or self.read_up_to or self.ended
-        )
+        return bool(self.history or self.repeats or self.read_up_to or self.ended)
 
     def commit(self) -> Commit:
         """Return what is to be stored."""
@@ -160,7 +156,8 @@ async def _read(
             await settlement.apply(replace(event, at=max(event.at, first.at)))
         case _:
             log.error(
-                "mail.dropped", incident_id=show_incident_id(settlement.claimed.incident_id)
+                "mail.dropped",
+                incident_id=show_incident_id(settlement.claimed.incident_id),
             )
 
 

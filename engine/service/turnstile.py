@@ -19,7 +19,7 @@ class Turnstile:
         self._is_waited_for = False
 
     async def enter(self) -> None:
-        """Do the action, after whoever is doing it now, unless somebody waits for that."""
+        """Do the action after whoever does it now, unless somebody waits for that."""
         if self._is_waited_for:
             return
         self._is_waited_for = True
@@ -31,3 +31,8 @@ class Turnstile:
             await self._action()
         finally:
             self._lock.release()
+
+    async def idle(self) -> None:
+        """Return when nobody is in."""
+        async with self._lock:
+            pass

@@ -187,7 +187,9 @@ def test_per_group() -> None:
 
     routed = read(body, Grouping.PER_GROUP)
 
-    assert {'{}/{severity="critical"}:{alertname="DiskFull"}'} == {r.key for r in routed}
+    assert {'{}/{severity="critical"}:{alertname="DiskFull"}'} == {
+        r.key for r in routed
+    }
     assert ["c1f1a2b3d4e5f607", "f2"] == [r.alert.fingerprint for r in routed]
 
 
@@ -400,7 +402,7 @@ def test_any_json(body: Json, grouping: Grouping) -> None:
 @given(notice=st.dictionaries(st.sampled_from(list(a_notice())), ANY_JSON, max_size=7))
 @settings(deadline=None)
 def test_any_fields(notice: dict[str, Json]) -> None:
-    """Fields of any type give an alert; each one that is no text is named, but no more."""
+    """Fields of any type give an alert, and each one that is no text is named."""
     [routed] = read(a_body({**a_notice(), **notice}))
 
     texts = {"status", "startsAt", "generatorURL", "fingerprint"}

@@ -35,7 +35,7 @@ class HandClock:
 
 
 class Fixed:
-    """A configuration that never changes; without a directory it has never been read."""
+    """A configuration that never changes; without a directory it was never read."""
 
     def __init__(self, directory: Directory | None) -> None:
         self._directory = directory
@@ -134,7 +134,11 @@ async def test_edit(edited: Edited) -> None:
     edited.passes(0.2)
     after = await edited.primary()
 
-    assert (("alice", "bob"), ("alice", "bob"), ("carol",)) == (before, meanwhile, after)
+    assert (("alice", "bob"), ("alice", "bob"), ("carol",)) == (
+        before,
+        meanwhile,
+        after,
+    )
 
 
 async def test_broken_by_an_edit(edited: Edited) -> None:
@@ -145,9 +149,9 @@ async def test_broken_by_an_edit(edited: Edited) -> None:
     with capture_logs() as logs:
         for _ in range(3):
             edited.passes(2)
-            people = await edited.primary()
+            await edited.primary()
 
-    assert ("alice", "bob") == people
+    assert ("alice", "bob") == await edited.primary()
     assert ["schedule_file.refused"] == [line["event"] for line in logs]
     assert f"{edited.path}:1: not YAML" in logs[0]["error"]
 
@@ -183,8 +187,14 @@ async def test_never_there(edited: Edited) -> None:
         ("- alice", ":1: expected names with values"),
         ("primary: [alice]", ":1: expected `schedules:` and nothing else"),
         ("schedules:", ":1: expected names with values"),
-        ("schedules:\n  primary: alice", ":2: 'primary' is not a list; write a list of user ids"),
-        ("schedules:\n  primary:\n    - a: b", ":3: 'primary' has an entry that is no user id"),
+        (
+            "schedules:\n  primary: alice",
+            ":2: 'primary' is not a list; write a list of user ids",
+        ),
+        (
+            "schedules:\n  primary:\n    - a: b",
+            ":3: 'primary' has an entry that is no user id",
+        ),
         ("schedules:\n  a: [x]\n  a: [y]", ":3: 'a' is there twice; remove one"),
         ("schedules:\n  ? [a]\n  : [b]", ":2: a name is expected here"),
         ("a: b: c", ":1: not YAML: mapping values are not allowed here"),
@@ -215,7 +225,9 @@ async def test_not_text(edited: Edited) -> None:
 
 async def test_table() -> None:
     """The table of the directory answers like a file does."""
-    lookup = TableLookup(Fixed(Directory(on_call={"primary": ("alice", "bob", "alice")})))
+    lookup = TableLookup(
+        Fixed(Directory(on_call={"primary": ("alice", "bob", "alice")}))
+    )
     found = await lookup.who(PRIMARY, NOW)
     nobody = await lookup.who(ScheduleTarget(id="night"), NOW)
 

@@ -26,7 +26,9 @@ def world() -> World:
 async def client(world: World) -> AsyncIterator[httpx2.AsyncClient]:
     """Return a client of the app."""
     transport = httpx2.ASGITransport(app=create_app(world.context()))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://rung") as client:
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://rung"
+    ) as client:
         yield client
 
 

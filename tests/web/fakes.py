@@ -107,7 +107,9 @@ def an_opening() -> Opened:
 
 def an_incident() -> Incident:
     """Make a triggered incident whose policy pages alice."""
-    policy = Policy(id="default", steps=(NotifyStep(targets=(UserTarget(id="alice"),)),))
+    policy = Policy(
+        id="default", steps=(NotifyStep(targets=(UserTarget(id="alice"),)),)
+    )
 
     return open_incident(an_opening(), Snapshot.of(policy)).incident
 

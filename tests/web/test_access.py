@@ -144,7 +144,8 @@ async def test_every_error_is_a_problem(
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/incidents/", f"/v1/incidents/{SHOWN_ID}/", f"/v1/incidents/{SHOWN_ID}"]
+    "path",
+    ["/v1/incidents/", f"/v1/incidents/{SHOWN_ID}/", f"/v1/incidents/{SHOWN_ID}"],
 )
 async def test_no_redirects(client: httpx2.AsyncClient, path: str) -> None:
     """A path is served with and without a slash at its end, without a redirect."""
@@ -154,7 +155,7 @@ async def test_no_redirects(client: httpx2.AsyncClient, path: str) -> None:
 
 
 async def test_openapi(client: httpx2.AsyncClient) -> None:
-    """The description is complete: no reference leads nowhere, every answer has a shape."""
+    """The description is whole: every reference leads on, every answer has a shape."""
     document = (await client.get("/openapi.json")).json()
     references = set(_references(document))
     schemas = document["components"]["schemas"]

@@ -46,7 +46,7 @@ COMMANDS = [(method, path) for method, path in PROTECTED if method == "POST"]
 async def test_no_valid_token(
     client: httpx2.AsyncClient, world: World, method: str, path: str, header: str | None
 ) -> None:
-    """Without a token that is valid, and whose user is active, nothing is shown or done."""
+    """Without a valid token of an active user, nothing is shown or done."""
     headers = [] if header is None else [(b"Authorization", header.encode("latin-1"))]
 
     answer = await client.request(method, path, headers=headers)
@@ -76,7 +76,7 @@ async def test_low_scope(
 async def test_enough_scope(
     client: httpx2.AsyncClient, method: str, path: str, secret: str
 ) -> None:
-    """A token that may write, or more, gives commands; `bearer` may be written small."""
+    """A token that may write, or more, gives commands."""
     headers = {"Authorization": f"bearer {secret}"}
 
     answer = await client.request(method, path, headers=headers)
@@ -102,7 +102,9 @@ def test_scopes(scopes: tuple[Scope, ...], allowed: set[Scope]) -> None:
     assert allowed == {scope for scope in Scope if may(token, scope)}
 
 
-async def test_token_that_only_ingests(client: httpx2.AsyncClient, world: World) -> None:
+async def test_token_that_only_ingests(
+    client: httpx2.AsyncClient, world: World
+) -> None:
     """A token for taking alerts in opens nothing of the API."""
     token = a_token("canary-ingest-token", "sensor", Scope.INGEST)
     world.configuration.directory = a_directory(tokens={token.hash: token})

@@ -32,7 +32,9 @@ async def test_ready(client: httpx2.AsyncClient, path: str) -> None:
         "status": "ready",
         "version": VERSION,
         "tzdata": importlib.metadata.version("tzdata"),
-        "checks": [{"name": "redis", "ok": True, "is_fatal": True, "detail": "writable"}],
+        "checks": [
+            {"name": "redis", "ok": True, "is_fatal": True, "detail": "writable"}
+        ],
     }
 
     assert 200 == answer.status_code
@@ -43,7 +45,10 @@ async def test_ready(client: httpx2.AsyncClient, path: str) -> None:
     ("check", "status"),
     [
         (FakeCheck(name="memory", ok=False, detail="set noeviction"), 503),
-        (FakeCheck(name="memory", ok=False, is_fatal=False, detail="set noeviction"), 200),
+        (
+            FakeCheck(name="memory", ok=False, is_fatal=False, detail="set noeviction"),
+            200,
+        ),
     ],
 )
 async def test_failed_check(

@@ -107,7 +107,10 @@ async def test_list_in_parts(client: httpx2.AsyncClient, world: World) -> None:
     ],
 )
 async def test_list_by_status(
-    client: httpx2.AsyncClient, world: World, asked: dict[str, str], expected: set[Status]
+    client: httpx2.AsyncClient,
+    world: World,
+    asked: dict[str, str],
+    expected: set[Status],
 ) -> None:
     """A list shows open incidents, or those of the status that is asked for."""
     answer = await client.get("/v1/incidents", params=asked, headers=READER)
@@ -126,7 +129,9 @@ async def test_list_by_status(
         ("before", "yesterday"),
     ],
 )
-async def test_wrong_parameter(client: httpx2.AsyncClient, name: str, value: str) -> None:
+async def test_wrong_parameter(
+    client: httpx2.AsyncClient, name: str, value: str
+) -> None:
     """A parameter that is not valid is named."""
     answer = await client.get("/v1/incidents", params={name: value}, headers=READER)
     problem = answer.json()
@@ -162,7 +167,10 @@ async def test_resolve_twice(client: httpx2.AsyncClient) -> None:
     first = await client.post(RESOLVE, headers=WRITER)
     second = await client.post(RESOLVE, headers=ALICE)
 
-    assert ("resolved", "writer") == (first.json()["reason"], first.json()["resolved_by"])
+    assert ("resolved", "writer") == (
+        first.json()["reason"],
+        first.json()["resolved_by"],
+    )
     assert 200 == second.status_code
     assert ("not_applicable", "writer") == (
         second.json()["reason"],
@@ -213,7 +221,9 @@ async def test_wrong_idempotency_key(client: httpx2.AsyncClient, key: str) -> No
         (b'{"by": " the\\nnight shift "}', "the night shift"),
     ],
 )
-async def test_by(client: httpx2.AsyncClient, world: World, body: bytes, by: str) -> None:
+async def test_by(
+    client: httpx2.AsyncClient, world: World, body: bytes, by: str
+) -> None:
     """A command may say who gives it; else it is whose token it is."""
     await client.post(RESOLVE, headers=ALICE, content=body)
 

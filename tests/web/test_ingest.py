@@ -76,7 +76,10 @@ async def test_ways_to_send(
 ) -> None:
     """A slash at the end, PUT, or another media type lose no alert."""
     answer = await client.request(
-        method, INGEST_PATH + slash, content=NOTICE, headers={"Content-Type": media_type}
+        method,
+        INGEST_PATH + slash,
+        content=NOTICE,
+        headers={"Content-Type": media_type},
     )
 
     assert 202 == answer.status_code
@@ -128,6 +131,7 @@ async def test_nasty_body(
 
 ODD_BODIES = {
     "as deep as may be": b"[" * DEPTH_MAX + b"]" * DEPTH_MAX,
+    "wide and as deep as may be": b"[" + b"[]," * 1_000 + b"[" * 63 + b"]" * 64,
     "many brackets": b"[" + b"[]," * 1_000 + b"[]]",
     "many keys": orjson.dumps({f"k{number}": 0 for number in range(60_000)}),
     "the same key twice": b'{"alerts": 1, "alerts": []}',
@@ -139,7 +143,8 @@ ODD_BODIES = {
     "5,000 alerts": orjson.dumps(
         {
             "alerts": [
-                {"fingerprint": f"f{number}", "status": "firing"} for number in range(5_000)
+                {"fingerprint": f"f{number}", "status": "firing"}
+                for number in range(5_000)
             ]
         }
     ),
@@ -161,7 +166,9 @@ async def test_any_json_is_accepted(body: Json) -> None:
     """Any JSON value that is posted gives an alert."""
     world = World()
     transport = httpx2.ASGITransport(app=create_app(world.context()))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://rung") as client:
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://rung"
+    ) as client:
         answer = await client.post(INGEST_PATH, content=orjson.dumps(body))
 
     assert 202 == answer.status_code
@@ -174,7 +181,9 @@ async def test_any_bytes_are_answered(body: bytes) -> None:
     """Any bytes are accepted or refused; they are never our mistake."""
     world = World()
     transport = httpx2.ASGITransport(app=create_app(world.context()))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://rung") as client:
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://rung"
+    ) as client:
         answer = await client.post(INGEST_PATH, content=body)
 
     assert answer.status_code in {202, 400}
@@ -190,7 +199,9 @@ async def test_any_bytes_are_answered(body: bytes) -> None:
         "/ingest/alertmanager/%ff%00",
     ],
 )
-async def test_unknown_address(client: httpx2.AsyncClient, world: World, path: str) -> None:
+async def test_unknown_address(
+    client: httpx2.AsyncClient, world: World, path: str
+) -> None:
     """A wrong source and a wrong key get the very same answer."""
     other = await client.post("/ingest/alertmanager/no", content=NOTICE)
     answer = await client.post(path, content=NOTICE)

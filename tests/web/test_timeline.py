@@ -35,7 +35,7 @@ from workers.web.api.timeline import tell
 
 ALICE = Responder(
     person="alice",
-    why="schedule:the night watch fixed_shift",
+    why="schedule:night watch fixed_shift",
     rules=(
         Rule(delay=timedelta(minutes=1), method="phone", channel="sms"),
         Rule(delay=timedelta(0), method="terminal", channel="console"),
@@ -51,7 +51,10 @@ NEWS = AlertsReceived(at=NOW, alerts=(an_alert(title="disk 2 full"),))
 
 def told(event: Event, reason: Reason) -> str:
     """Return the sentence for an event of an incident whose walk has paged alice."""
-    history = (Entry(event=SOLVED, reason=Reason.PAGED), Entry(event=event, reason=reason))
+    history = (
+        Entry(event=SOLVED, reason=Reason.PAGED),
+        Entry(event=event, reason=reason),
+    )
 
     return tell(history)[-1].text
 
@@ -63,7 +66,7 @@ def told(event: Event, reason: Reason) -> str:
         (
             an_opening(),
             Reason.COLLECTED_ONLY,
-            "Opened by prometheus: disk full (its policy has no steps, so nobody is told)",
+            "Opened by prometheus: disk full (its policy is empty: nobody is told)",
         ),
         (
             replace(an_opening(), alert=an_alert(unread=("alerts[0].startsAt",))),
@@ -86,15 +89,15 @@ def told(event: Event, reason: Reason) -> str:
             Reason.EXHAUSTED,
             "Exhausted: every step and notification is used up, and nobody answered",
         ),
-        (SOLVED, Reason.PAGED, "Paged alice: on call in the night watch (fixed shift)"),
+        (SOLVED, Reason.PAGED, "Paged alice: on call in night watch (fixed shift)"),
         (
             replace(
                 SOLVED,
                 responders=(ALICE, UNREACHABLE),
-                missing={"user:carol": "none"},
+                missing={"user:c": "none"},
             ),
             Reason.PAGED,
-            "Paged alice: on call in the night watch (fixed shift) (missing: user:carol: none)",
+            "Paged alice: on call in night watch (fixed shift) (missing: user:c: none)",
         ),
         (
             replace(SOLVED, responders=(replace(ALICE, why="user:alice none"),)),
@@ -102,7 +105,9 @@ def told(event: Event, reason: Reason) -> str:
             "Paged alice: named by the policy",
         ),
         (
-            replace(SOLVED, responders=(), missing={"schedule:second": "nobody on call"}),
+            replace(
+                SOLVED, responders=(), missing={"schedule:second": "nobody on call"}
+            ),
             Reason.NOBODY_REACHED,
             "Nobody was reached: schedule:second: nobody on call",
         ),
@@ -166,7 +171,9 @@ def test_every_event_can_be_told(reason: Reason) -> None:
 
 async def test_timeline(client: httpx2.AsyncClient, world: World) -> None:
     """A timeline holds every entry of the history, in order and in full."""
-    over = an_alert(status=AlertStatus.RESOLVED, starts_at=NOW, link="http://prometheus/")
+    over = an_alert(
+        status=AlertStatus.RESOLVED, starts_at=NOW, link="http://prometheus/"
+    )
     world.reader.histories[INCIDENT_ID] = (
         Entry(event=SOLVED, reason=Reason.PAGED),
         Entry(event=REPORT, reason=Reason.DELIVERED),

@@ -26,6 +26,8 @@ from workers.web.problems import (
 Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 DEPTH_MAX = 64
+_Container: TypeAlias = dict[str, Json] | list[Json]
+_CONTAINERS = (dict, list)
 
 
 class BodyError(ProblemError):
@@ -115,25 +117,15 @@ def _too_large(bytes_max: int, size: int) -> BodyError:
 
 def _is_too_deep(parsed: Json) -> bool:
     """Walk down level by level, keeping only what can hold another level."""
-    level = [parsed]
+    level: list[_Container] = [parsed] if isinstance(parsed, dict | list) else []
     for _ in range(DEPTH_MAX):
         level = [
             child
             for node in level
-            for child in _children(node)
-            if isinstance(child, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, _CONTAINERS)
         ]
         if not level:
             return False
 
     return True
-
-
-def _children(node: Json) -> list[Json]:
-    match node:
-        case dict():
-            return list(node.values())
-        case list():
-            return node
-        case _:
-            return []

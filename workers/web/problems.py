@@ -56,18 +56,26 @@ NO_ADDRESS = Kind(
 )
 NO_INCIDENT = Kind(HTTPStatus.NOT_FOUND, "unknown_incident", "No such incident")
 NO_ROUTE = Kind(HTTPStatus.NOT_FOUND, "unknown_path", "No such path")
-NO_METHOD = Kind(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Not by this method")
+NO_METHOD = Kind(
+    HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Not by this method"
+)
 TOO_LARGE = Kind(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The body is too large"
 )
-ENCODED = Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded_body", "The body is compressed")
-INVALID = Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "A value is not valid")
+ENCODED = Kind(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded_body", "The body is compressed"
+)
+INVALID = Kind(
+    HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "A value is not valid"
+)
 UNEXPECTED = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Our own mistake")
 UNAVAILABLE = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable", "Nothing can be stored now"
 )
 OVERLOADED = Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "Too much at once")
-TOO_SLOW = Kind(HTTPStatus.SERVICE_UNAVAILABLE, "body_too_slow", "The body came too slowly")
+TOO_SLOW = Kind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "body_too_slow", "The body came too slowly"
+)
 CONTENDED = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "contended", "Others kept moving the incident"
 )
@@ -229,6 +237,8 @@ def _of_framework(error: HTTPException) -> ProblemError:
 def _path_of(place: Sequence[str | int]) -> str:
     """Write the path of a field as people do: `steps[2].targets[0]`."""
     parts = place[1:] if place and place[0] in _PLACE_OF_PARAMETERS else place
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    path = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts
+    )
 
     return path.removeprefix(".") or "body"

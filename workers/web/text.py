@@ -10,7 +10,9 @@ import re
 CUT_MARK = "…"
 # C0 and C1 controls but tab and line feed, marks that override the direction of
 # writing (they can make a text read as another one), and the byte order mark.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
 
 
 def clean(text: str, length_max: int) -> str:

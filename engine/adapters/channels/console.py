@@ -15,14 +15,15 @@ from engine.ports import DeliveryResult, Notification
 TITLE_LENGTH_MAX = 200
 NAME_LENGTH_MAX = 60
 # A pipe that nobody reads fills up. It must not hold up the whole process.
-PATIENCE_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 0.05
+LOOKS_MAX, LOOK_AGAIN_SECONDS = 100, 0.05
 # A terminal obeys what it is shown: colours, titles, clipboards.
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
+ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL
+)
 
 
 class ConsoleChannel:
-    """Writes pages to a stream. What senders put into a title cannot move the cursor."""
+    """Writes pages to a stream. No title that a sender made up moves the cursor."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -31,16 +32,22 @@ class ConsoleChannel:
         """Write one line; a stream that is closed or full has failed to take it."""
         line = write_page(notification)
         try:
-            with anyio.fail_after(PATIENCE_SECONDS):
-                while not self._takes_more():
-                    await anyio.sleep(LOOK_AGAIN_SECONDS)
+            if not await self._has_room():
+                return _failed("it takes no more")
             self._write(line)
-        except TimeoutError:
-            return DeliveryResult(outcome=Outcome.FAILED, detail="the console takes no more")
         except (OSError, ValueError) as error:
-            return DeliveryResult(outcome=Outcome.FAILED, detail=f"the console: {error}")
+            return _failed(str(error))
 
         return DeliveryResult(outcome=Outcome.SENT)
+
+    async def _has_room(self) -> bool:
+        """Wait until a line can be written without waiting, for a while."""
+        for _ in range(LOOKS_MAX):
+            if self._takes_more():
+                return True
+            await anyio.sleep(LOOK_AGAIN_SECONDS)
+
+        return False
 
     def _takes_more(self) -> bool:
         try:
@@ -54,8 +61,14 @@ class ConsoleChannel:
 
     def _write(self, line: str) -> None:
         encoding = self._stream.encoding or "utf-8"
-        self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        self._stream.write(
+            line.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+        )
         self._stream.flush()
+
+
+def _failed(detail: str) -> DeliveryResult:
+    return DeliveryResult(outcome=Outcome.FAILED, detail=f"the console: {detail}")
 
 
 def write_page(notification: Notification) -> str:
@@ -71,7 +84,7 @@ def write_page(notification: Notification) -> str:
 
 
 def plain(text: str, length_max: int) -> str:
-    """Keep what can be read: no escapes, no control characters, one line, not too long."""
+    """Keep what can be read: no escapes, no control characters, one short line."""
     flat = " ".join(ESCAPES.sub("", text).split())
     seen = "".join(letter for letter in flat if unicodedata.category(letter)[0] != "C")
 

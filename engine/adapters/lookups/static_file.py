@@ -70,7 +70,10 @@ class StaticFileLookup:
     def _look(self) -> None:
         now = self._clock.now()
         is_first = self._looked_at is None
-        if self._looked_at is not None and abs(now - self._looked_at) < LOOK_AGAIN_AFTER:
+        if (
+            self._looked_at is not None
+            and abs(now - self._looked_at) < LOOK_AGAIN_AFTER
+        ):
             return
         self._looked_at = now
         version = _version_of(self._path)
@@ -84,7 +87,9 @@ class StaticFileLookup:
         except ScheduleFileError as error:
             self._error = error
             log.error(  # noqa: TRY400 - a traceback says nothing to who edits a file
-                "schedule_file.refused", error=str(error), has_last_good=self._schedules is not None
+                "schedule_file.refused",
+                error=str(error),
+                has_last_good=self._schedules is not None,
             )
 
 
@@ -99,14 +104,20 @@ def read_schedules(path: Path) -> Schedules:
         with path.open(encoding="utf-8") as file:
             text = file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
-        raise ScheduleFileError(path, f"there is no such file; {HOW_TO_WRITE}") from None
+        raise ScheduleFileError(
+            path, f"there is no such file; {HOW_TO_WRITE}"
+        ) from None
     except (OSError, ValueError) as error:
         raise ScheduleFileError(path, f"cannot be read: {error}") from error
     if len(text) > FILE_BYTES_MAX:
-        raise ScheduleFileError(path, f"is larger than {FILE_BYTES_MAX >> 10} KiB; split it")
+        raise ScheduleFileError(
+            path, f"is larger than {FILE_BYTES_MAX >> 10} KiB; split it"
+        )
     top = _entries(path, _parse(path, text))
     if set(top) != {TOP}:
-        raise ScheduleFileError(path, f"expected `{TOP}:` and nothing else; {HOW_TO_WRITE}", 0)
+        raise ScheduleFileError(
+            path, f"expected `{TOP}:` and nothing else; {HOW_TO_WRITE}", 0
+        )
 
     return {
         schedule: _people(path, schedule, node)
@@ -116,7 +127,7 @@ def read_schedules(path: Path) -> Schedules:
 
 def _parse(path: Path, text: str) -> Node:
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        root: Node | None = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line if error.problem_mark else None
         raise ScheduleFileError(path, f"not YAML: {error.problem}", line) from error
@@ -131,13 +142,19 @@ def _parse(path: Path, text: str) -> Node:
 def _entries(path: Path, node: Node) -> dict[str, Node]:
     """Return the entries of a mapping whose keys are plain and different."""
     if not isinstance(node, MappingNode):
-        raise ScheduleFileError(path, f"expected names with values; {HOW_TO_WRITE}", _line_of(node))
+        raise ScheduleFileError(
+            path, f"expected names with values; {HOW_TO_WRITE}", _line_of(node)
+        )
     entries: dict[str, Node] = {}
     for key, value in node.value:
         if not isinstance(key, ScalarNode) or not key.value:
-            raise ScheduleFileError(path, f"a name is expected here; {HOW_TO_WRITE}", _line_of(key))
+            raise ScheduleFileError(
+                path, f"a name is expected here; {HOW_TO_WRITE}", _line_of(key)
+            )
         if key.value in entries:
-            raise ScheduleFileError(path, f"{key.value!r} is there twice; remove one", _line_of(key))
+            raise ScheduleFileError(
+                path, f"{key.value!r} is there twice; remove one", _line_of(key)
+            )
         entries[key.value] = value
 
     return entries
@@ -146,7 +163,9 @@ def _entries(path: Path, node: Node) -> dict[str, Node]:
 def _people(path: Path, schedule: str, node: Node) -> tuple[str, ...]:
     remedy = f"write a list of user ids: `{schedule}: [alice, bob]`"
     if not isinstance(node, SequenceNode):
-        raise ScheduleFileError(path, f"{schedule!r} is not a list; {remedy}", _line_of(node))
+        raise ScheduleFileError(
+            path, f"{schedule!r} is not a list; {remedy}", _line_of(node)
+        )
     for person in node.value:
         if not isinstance(person, ScalarNode) or not person.value:
             problem = f"{schedule!r} has an entry that is no user id; {remedy}"

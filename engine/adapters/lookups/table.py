@@ -11,7 +11,7 @@ SOURCE = "table"
 
 
 class TableLookup:
-    """Asks the directory's own table; everybody listed in a schedule is on call, always."""
+    """Asks the directory's own table: everybody listed in a schedule is on call."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
@@ -32,13 +32,21 @@ class TableLookup:
         return answer(target, directory.on_call, SOURCE)
 
 
-def answer(target: Target, schedules: Mapping[str, tuple[str, ...]], source: str) -> OnCall:
+def answer(
+    target: Target, schedules: Mapping[str, tuple[str, ...]], source: str
+) -> OnCall:
     """Say who is behind a target when everybody in a schedule is always on call."""
-    match target:
-        case UserTarget():
-            people: tuple[str, ...] = (target.id,)
-        case ScheduleTarget():
-            people = tuple(dict.fromkeys(schedules.get(target.id, ())))
+    people = _people(target, schedules)
     reason = OnCallReason.FIXED_SHIFT if people else OnCallReason.NONE
 
     return OnCall(people=people, reason=reason, source=source)
+
+
+def _people(
+    target: Target, schedules: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    match target:
+        case UserTarget():
+            return (target.id,)
+        case ScheduleTarget():
+            return tuple(dict.fromkeys(schedules.get(target.id, ())))

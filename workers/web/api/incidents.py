@@ -90,7 +90,9 @@ async def show_incident(
 
 
 @router.get("/{incident_id}/timeline", responses=_ONE)
-async def show_timeline(incident_id: str, context: Context, _token: ReadToken) -> Timeline:
+async def show_timeline(
+    incident_id: str, context: Context, _token: ReadToken
+) -> Timeline:
     """Show what happened to an incident, and why."""
     known_id = read_incident_id(incident_id)
     history = await context.reader.history(known_id)

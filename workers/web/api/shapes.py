@@ -134,7 +134,9 @@ class CommandAnswer(IncidentAnswer):
     @classmethod
     def after(cls, decision: Decision) -> Self:
         """Show what was decided of a command."""
-        return cls.model_validate({**_shown(decision.incident), "reason": decision.reason})
+        return cls.model_validate(
+            {**_shown(decision.incident), "reason": decision.reason}
+        )
 
 
 class CommandBody(BaseModel):

@@ -127,7 +127,7 @@ _NEWS: Mapping[Reason, str] = {
 def _opening(event: Opened, reason: Reason) -> str:
     text = f"Opened by {event.integration}: {event.alert.title}"
     if reason is Reason.COLLECTED_ONLY:
-        text += " (its policy has no steps, so nobody is told)"
+        text += " (its policy is empty: nobody is told)"
 
     return text + _unread_in([event.alert])
 
@@ -175,7 +175,9 @@ def _why(responder: Responder) -> str:
     return responder.why
 
 
-def _delivery(event: DeliveryReported, reason: Reason, person: str, channel: str) -> str:
+def _delivery(
+    event: DeliveryReported, reason: Reason, person: str, channel: str
+) -> str:
     text = _outcome(event.outcome, person, channel)
     text += f": {event.detail}" if event.detail else ""
 

@@ -154,7 +154,9 @@ async def _read_json(
 ) -> Json:
     """Read the body; one that cannot be taken is logged with its integration."""
     try:
-        body = await read_body(request, context.body_bytes_max, context.patience_seconds)
+        body = await read_body(
+            request, context.body_bytes_max, context.patience_seconds
+        )
         return parse_json(body)
     except BodyError as error:
         log.warning(

@@ -129,7 +129,9 @@ def _group_key(whole: Fields) -> str:
     return hash_of(common) if common else ""
 
 
-def _fingerprint(notice: dict[str, Json], fields: Fields, labels: Mapping[str, str]) -> str:
+def _fingerprint(
+    notice: dict[str, Json], fields: Fields, labels: Mapping[str, str]
+) -> str:
     """Return what names the alert at its source; else a hash of what identifies it."""
     if fingerprint := fields.text("fingerprint"):
         return bounded_key(fingerprint)

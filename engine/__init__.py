@@ -1,0 +1,1 @@
+"""The engine: takes in alerts, walks policies, pages people."""

@@ -1,0 +1,1 @@
+"""What the ports are made of: Redis, arq, memory, channels, look-ups."""

@@ -1,0 +1,5 @@
+-- Have workers woken shortly before each of these times.
+-- times (ms)
+local at = now()
+for _, due in ipairs(ARGV) do arm(tonumber(due), at) end
+return at

@@ -1,0 +1,6 @@
+-- Put an answer into an incident's mailbox.
+-- prefix, id, body
+local prefix, id, body = unpack(ARGV, 1, 3)
+if redis.call('EXISTS', prefix .. 'i:' .. id) == 0 then return 0 end
+post(prefix, id, body, now())
+return 1

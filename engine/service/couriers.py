@@ -1,0 +1,257 @@
+"""
+Couriers: they take what is due from the outbox to the channels.
+
+Sends belong to the process: a slow provider holds up nothing but its own channel.
+Between *begin* and *finish* a notification is in flight; one that was acknowledged
+away before *begin* never leaves.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from engine.core.events import Outcome
+from engine.core.incident import Incident
+from engine.directory import ContactMethod, Directory, User
+from engine.errors import TryAgainError
+from engine.ids import show_incident_id
+from engine.ports import (
+    Channel,
+    Clock,
+    Configuration,
+    Delivery,
+    DeliveryResult,
+    Notification,
+    Outbox,
+)
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+SLOTS = 20
+SEND_SECONDS_MAX = 10.0
+RENEW_EVERY = timedelta(seconds=1)
+# An answer to *begin* older than this is asked for again.
+BEGUN_GOOD_FOR = timedelta(seconds=1)
+FIRST_PAUSE, PAUSE_MAX = timedelta(seconds=1), timedelta(seconds=20)
+FINISH_PAUSE_SECONDS = 0.2
+GONE = DeliveryResult(
+    outcome=Outcome.FAILED, detail="the contact method is gone", is_final=True
+)
+NO_CHANNEL = DeliveryResult(
+    outcome=Outcome.FAILED, detail="the channel is not configured", is_final=True
+)
+
+
+class Couriers:
+    """Sends what is due, on every channel, at most so many at once on each."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        channels: Mapping[str, Channel],
+        configuration: Configuration,
+        clock: Clock,
+        slots: int = SLOTS,
+    ) -> None:
+        self._outbox = outbox
+        self._channels = channels
+        self._configuration = configuration
+        self._clock = clock
+        self._slots = slots
+        self._under_way = dict.fromkeys(channels, 0)
+        self._tasks: TaskGroup | None = None
+        self._changed = anyio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._tasks is not None
+
+        return await self._tasks.__aexit__(kind, error, traceback)
+
+    async def deliver(self) -> None:
+        """Begin to send what is due, as far as there are free slots."""
+        for channel in self._channels:
+            await self._deliver_on(channel)
+
+    async def settled(self) -> None:
+        """Return when no send is under way."""
+        while any(self._under_way.values()):
+            await self._changed.wait()
+
+    async def _deliver_on(self, channel: str) -> None:
+        assert self._tasks is not None, "deliver inside `async with couriers`"
+        while (free := self._slots - self._under_way[channel]) > 0:
+            # Taken before the claim, so that two claims never share a slot.
+            self._under_way[channel] += free
+            deliveries = []
+            try:
+                deliveries = list(await self._outbox.claim(channel, free))
+            finally:
+                self._free(channel, free - len(deliveries))
+            for delivery in deliveries:
+                self._tasks.start_soon(self._carry, delivery)
+            if len(deliveries) < free:
+                return
+
+    def _free(self, channel: str, slots: int) -> None:
+        self._under_way[channel] -= slots
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def _carry(self, delivery: Delivery) -> None:
+        """Send one notification; whatever happens, it harms no other."""
+        channel = delivery.send.channel
+        try:
+            async with self._renewing(delivery):
+                await self._send(delivery)
+        except TryAgainError as error:
+            log.warning("delivery.left_to_its_lease", error=str(error))
+        except Exception as error:  # noqa: BLE001 - one delivery must not end the rest
+            log.error("delivery.broken", error=repr(error))  # noqa: TRY400 - no locals
+        finally:
+            self._free(channel, 1)
+        try:
+            await self._deliver_on(channel)
+        except TryAgainError as error:
+            log.warning("delivery.waits", error=str(error))
+
+    async def _send(self, delivery: Delivery) -> None:
+        incident = await self._begin(delivery)
+        if incident is None:
+            return
+        directory = await self._configuration.read()
+        result = await self._try(delivery, incident, directory)
+        retry_at = self._retry_at(delivery, result)
+        log.info(
+            "notification.tried",
+            incident_id=show_incident_id(incident.id),
+            person=delivery.send.person,
+            channel=delivery.send.channel,
+            attempt=delivery.attempt,
+            outcome=result.outcome,
+            detail=result.detail,
+        )
+        await self._finish(delivery, result, retry_at)
+
+    async def _begin(self, delivery: Delivery) -> Incident | None:
+        while True:
+            asked_at = self._clock.now()
+            incident = await self._outbox.begin(delivery)
+            if self._clock.now() - asked_at <= BEGUN_GOOD_FOR:
+                return incident
+
+    async def _try(
+        self, delivery: Delivery, incident: Incident, directory: Directory
+    ) -> DeliveryResult:
+        channel = self._channels.get(delivery.send.channel)
+        user = directory.users.get(delivery.send.person)
+        method = _method(user, delivery.send.method)
+        if user is None or method is None:
+            return GONE
+        if channel is None:
+            return NO_CHANNEL
+        notification = self._notification(delivery, incident, user, method)
+        try:
+            with anyio.fail_after(SEND_SECONDS_MAX):
+                return await channel.send(notification)
+        except TimeoutError:
+            return DeliveryResult(outcome=Outcome.UNKNOWN, detail="no answer in time")
+        except Exception as error:  # noqa: BLE001 - a channel may be anybody's code
+            return DeliveryResult(outcome=Outcome.FAILED, detail=repr(error))
+
+    def _notification(
+        self,
+        delivery: Delivery,
+        incident: Incident,
+        user: User,
+        method: ContactMethod,
+    ) -> Notification:
+        late = self._clock.now() - delivery.send.due
+
+        return Notification(
+            key=delivery.send.key,
+            incident_id=incident.id,
+            title=incident.title,
+            status=incident.status,
+            person=user.id,
+            name=user.name,
+            address=method.address,
+            attempt=delivery.attempt,
+            late_by_seconds=max(0, int(late.total_seconds())),
+            labels={
+                key: values[0] for key, values in incident.metadata.items() if values
+            },
+        )
+
+    def _retry_at(self, delivery: Delivery, result: DeliveryResult) -> datetime | None:
+        """Return when to try again; None if that is over."""
+        if result.outcome is not Outcome.FAILED or result.is_final:
+            return None
+        again = self._clock.now() + _pause(delivery)
+
+        return again if again < delivery.send.give_up_at else None
+
+    async def _finish(
+        self, delivery: Delivery, result: DeliveryResult, retry_at: datetime | None
+    ) -> None:
+        """Write the outcome down, however long that takes while the process lives."""
+        while True:
+            try:
+                await self._outbox.finish(
+                    delivery, result.outcome, result.detail, retry_at
+                )
+            except TryAgainError as error:
+                log.warning("outcome.kept", error=str(error))
+                await anyio.sleep(FINISH_PAUSE_SECONDS)
+            else:
+                return
+
+    @asynccontextmanager
+    async def _renewing(self, delivery: Delivery) -> AsyncIterator[None]:
+        """Keep the lease of a send for as long as it is under way."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._renew, delivery)
+            try:
+                yield
+            finally:
+                tasks.cancel_scope.cancel()
+
+    async def _renew(self, delivery: Delivery) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.now() + RENEW_EVERY)
+            try:
+                await self._outbox.renew([delivery])
+            except TryAgainError as error:
+                log.warning("lease.not_renewed", error=str(error))
+
+
+def _method(user: User | None, wanted: str) -> ContactMethod | None:
+    methods = user.contact_methods if user and user.is_active else ()
+
+    return next((method for method in methods if method.id == wanted), None)
+
+
+def _pause(delivery: Delivery) -> timedelta:
+    """Grow with each attempt, with a jitter that a replay repeats."""
+    grown = min(FIRST_PAUSE * 2.0 ** min(delivery.attempt - 1, 10), PAUSE_MAX)
+    attempt = f"{delivery.send.key}:{delivery.attempt}"
+    share = hashlib.sha256(attempt.encode()).digest()[0] / 255
+
+    return grown * (0.5 + share / 2)

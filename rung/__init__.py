@@ -1,0 +1,1 @@
+"""What other people's projects meet under the name rung."""

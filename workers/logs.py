@@ -1,0 +1,67 @@
+"""
+Logs: one JSON object a line on standard output, the event first.
+
+Lines of libraries that use the standard logging go the same way.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+
+from workers.settings import LogFormat, LogLevel
+
+LEVELS = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARNING: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+}
+# What these say at INFO is said by our own lines.
+QUIET = ("arq.worker", "uvicorn.access", "uvicorn.error", "httpx2", "asyncio")
+
+Fields = MutableMapping[str, Any]
+
+
+def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
+    """Send every line of the log to standard output, in one form."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    render: structlog.typing.Processor = (
+        _to_json if log_format is LogFormat.JSON else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                render,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(LEVELS[level])
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def _to_json(_logger: object, _method: str, fields: Fields) -> str:
+    """Write the event first; a line break inside a value stays inside its string."""
+    ordered = {"event": fields.pop("event", ""), **fields}
+
+    return orjson.dumps(ordered, default=str).decode()

@@ -1,0 +1,88 @@
+"""
+Settings: all that comes from the environment.
+
+`REDIS_URL`, `PORT` and `RUNG_*`. An empty value is as good as none.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from engine.ids import SHARDS_MAX
+
+MEBIBYTE = 1 << 20
+
+
+class SettingsError(Exception):
+    """The environment holds values that cannot be used; one line for each."""
+
+
+class LogFormat(StrEnum):
+    """How a line of the log is written."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """What is worth a line of the log."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(BaseModel):
+    """
+    What the environment says.
+
+    Attributes:
+        redis_url: None: `rung up` starts a Redis of its own.
+        host: The address that web listens on; this machine only, unless said.
+        memory_limit: In bytes; only for a Redis that has no maxmemory itself.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    redis_url: Annotated[SecretStr | None, Field(alias="REDIS_URL")] = None
+    port: Annotated[int, Field(alias="PORT", ge=0, le=65_535)] = 8080
+    host: Annotated[str, Field(alias="RUNG_HOST")] = "127.0.0.1"
+    data_dir: Annotated[Path, Field(alias="RUNG_DATA_DIR")] = Path(".rung")
+    config_dir: Annotated[Path | None, Field(alias="RUNG_CONFIG_DIR")] = None
+    public_url: Annotated[str | None, Field(alias="RUNG_PUBLIC_URL")] = None
+    log_level: Annotated[LogLevel, Field(alias="RUNG_LOG_LEVEL")] = LogLevel.INFO
+    log_format: Annotated[LogFormat, Field(alias="RUNG_LOG_FORMAT")] = LogFormat.JSON
+    shards: Annotated[int, Field(alias="RUNG_SHARDS", ge=1, le=SHARDS_MAX)] = 16
+    memory_limit: Annotated[
+        int | None, Field(alias="RUNG_MEMORY_LIMIT", ge=MEBIBYTE)
+    ] = None
+    body_bytes_max: Annotated[int, Field(alias="RUNG_BODY_BYTES_MAX", ge=1024)] = (
+        MEBIBYTE
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """
+        Read the settings.
+
+        Raises:
+            SettingsError: If a variable cannot be used; a line names each of them.
+        """
+        names = {field.alias for field in cls.model_fields.values()}
+        given = {
+            name: value
+            for name, value in environment.items()
+            if name in names and value
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            lines = [
+                f"{problem['loc'][0]}: {problem['msg']}; correct it or unset it"
+                for problem in error.errors(include_input=False)
+            ]
+            raise SettingsError("\n".join(lines)) from None
