@@ -20,6 +20,7 @@ DEMO = "library/demo/directory.yaml"
 INTEGRATION = "alertmanager"
 MADE_BY = "rung up"
 SECRET_BYTES = 32
+FIRST_VERSION = 1
 TOKEN_FILE, KEY_FILE = "api_token", "ingest_key"
 OWNER_ONLY = 0o600
 
@@ -65,6 +66,7 @@ def demo_directory(opened_by: Secrets) -> Directory:
     token = Token(
         hash=hash_secret(opened_by.api_token), name=MADE_BY, scopes=(Scope.ADMIN,)
     )
+    content["version"] = FIRST_VERSION
     content["tokens"] = {token.hash: token}
 
     return Directory.model_validate(content)

@@ -1,10 +1,60 @@
-"""The worker process: woken by timers and kicks, it drains, delivers and ends in order."""
+"""The worker: woken by timers and kicks it drains and delivers, and it ends in order."""
 
+import anyio
 import structlog
+
+from engine.ports import Clock, Timers
+from engine.service import Couriers, Engine
+from workers.jobs import Rounds
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # A drain ends within two seconds by itself.
-ROUNDS_SECONDS_MAX = 3.0
-# Heroku and Kubernetes kill 30 s after SIGTERM, some 20 s.
+ROUNDS_SECONDS_MAX = 4.0
+# Together 22 s: who sends SIGTERM waits 30 s before he kills, as a rule.
 SENDS_SECONDS_MAX = 18.0
+
+
+class Escalator:
+    """Escalates until it is told to stop."""
+
+    def __init__(
+        self, *, engine: Engine, couriers: Couriers, timers: Timers, clock: Clock
+    ) -> None:
+        self._engine = engine
+        self._couriers = couriers
+        self._timers = timers
+        self._clock = clock
+
+    async def run(self, stopping: anyio.Event) -> None:
+        """
+        Work until `stopping` is set, then end in order.
+
+        First no more wake-ups are taken, so that other workers get them; then what is
+        claimed is decided; then the sends under way come to their end. What is left
+        after that comes back by its lease.
+        """
+        with anyio.CancelScope() as sends:
+            async with self._couriers, anyio.create_task_group() as process:
+                rounds = Rounds(
+                    engine=self._engine,
+                    couriers=self._couriers,
+                    timers=self._timers,
+                    clock=self._clock,
+                    process=process,
+                )
+                await self._work(rounds, stopping)
+                with anyio.move_on_after(ROUNDS_SECONDS_MAX):
+                    await rounds.stop()
+                with anyio.move_on_after(SENDS_SECONDS_MAX):
+                    await self._couriers.settled()
+                sends.cancel()
+        log.info("worker.stopped")
+
+    async def _work(self, rounds: Rounds, stopping: anyio.Event) -> None:
+        async with anyio.create_task_group() as waking:
+            waking.start_soon(self._timers.run, rounds.wake)
+            log.info("worker.started")
+            await stopping.wait()
+            log.info("worker.stopping")
+            waking.cancel_scope.cancel()

@@ -73,8 +73,8 @@ class Rounds:
     """
     The rounds of one process: two lanes and the deliveries.
 
-    Sends belong to the process, so neither a slow provider nor the end of an arq
-    job holds up the next round.
+    They belong to the process, not to the arq job that starts them: what ends arq
+    ends no round.
     """
 
     def __init__(
@@ -103,16 +103,29 @@ class Rounds:
         """
         match why:
             case Wake.DUE:
-                await self._due.run()
+                await self._finish(self._due)
             case Wake.KICK:
                 self._process.start_soon(self._due.run)
-                await self._mail.run()
+                await self._finish(self._mail)
 
     async def stop(self) -> None:
         """Claim nothing more, and return when what is claimed is decided."""
         async with anyio.create_task_group() as rounds:
             for one in (self._due, self._mail, self._delivery):
                 rounds.start_soon(one.stop)
+
+    async def _finish(self, one: Round) -> None:
+        """Do a round to its end, even if whoever woke it does not wait for that."""
+        over = anyio.Event()
+
+        async def run() -> None:
+            try:
+                await one.run()
+            finally:
+                over.set()
+
+        self._process.start_soon(run)
+        await over.wait()
 
     async def _drain(self, lane: Lane) -> None:
         may_be_more = await self._engine.drain(lane)

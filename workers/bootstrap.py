@@ -1,0 +1,223 @@
+"""Bootstrap: the one place where ports meet adapters."""
+
+import os
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+
+from engine.adapters.arq_timers import ArqTimers, wake_jobs
+from engine.adapters.channels.console import ConsoleChannel
+from engine.adapters.clock import StoreClock, install_into_arq
+from engine.adapters.ids import SecretIds
+from engine.adapters.lookups.static_file import StaticFileLookup
+from engine.adapters.lookups.table import TableLookup
+from engine.adapters.redis.client import Client
+from engine.adapters.redis.configuration import RedisConfiguration
+from engine.adapters.redis.health import Check, check_server, check_shards
+from engine.adapters.redis.mailbox import RedisMailbox
+from engine.adapters.redis.outbox import RedisOutbox
+from engine.adapters.redis.store import RedisStore
+from engine.adapters.redis.sweep import Sweep
+from engine.errors import StoreUnavailableError
+from engine.ports import (
+    Channel,
+    Clock,
+    Configuration,
+    Ids,
+    IncidentReader,
+    OnCallLookup,
+    Timers,
+)
+from engine.service import Couriers, Engine
+from workers.settings import Settings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+# As many requests at once as ingest admits share these.
+CONNECTIONS_MAX = 64
+# Acknowledging must go on while ingest has taken every connection.
+COMMAND_CONNECTIONS_MAX = 16
+CONNECTION_WAIT_SECONDS = 5
+SOCKET_SECONDS_MAX = 5
+CONNECT_SECONDS_MAX = 2
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
+NONCE_BITS = 32
+ON_CALL_FILE = "on_call.yaml"
+
+
+@dataclass(slots=True, kw_only=True)
+class Installation:
+    """
+    A rung that is wired up: what web, worker and commands work with.
+
+    Attributes:
+        engine: Drains; on the pool that ingest uses too.
+        desk: Takes in alerts and obeys commands; commands have their own pool.
+        is_ready: Whether the store was reached and is one of ours.
+    """
+
+    clock: Clock
+    ids: Ids
+    configuration: Configuration
+    engine: Engine
+    desk: Engine
+    reader: IncidentReader
+    couriers: Couriers
+    timers: Timers
+    is_ready: bool = False
+    _client: Client = field(repr=False)
+    _shards: int
+
+    async def prepare(self) -> None:
+        """
+        Wait until the store answers, and check that it is one of ours.
+
+        Raises:
+            ShardsMismatchError: If it was made with another number of shards.
+        """
+        pause = PAUSE_SECONDS_MIN
+        while True:
+            try:
+                await check_shards(self._client, self._shards)
+                await self._client.time()
+            except StoreUnavailableError as error:
+                log.warning("store.unavailable", error=str(error), pause_seconds=pause)
+                await anyio.sleep(pause)
+                pause = min(2 * pause, PAUSE_SECONDS_MAX)
+            else:
+                return
+
+    async def checks(self) -> Sequence[Check]:
+        """Look at what has to be so before requests should come here."""
+        started = Check(
+            name="start",
+            ok=self.is_ready,
+            is_fatal=True,
+            detail="done" if self.is_ready else "waiting for Redis, or just starting",
+        )
+
+        return [started, *await check_server(self._client)]
+
+
+@asynccontextmanager
+async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installation]:
+    """
+    Wire rung up on one primary. Nothing is asked of Redis before it is needed.
+
+    Raises:
+        ValueError: If the address of Redis is none.
+    """
+    clock = StoreClock()
+    install_into_arq(clock)
+    pool = _shared_pool(redis_url, CONNECTIONS_MAX)
+    command_pool = _shared_pool(redis_url, COMMAND_CONNECTIONS_MAX)
+    try:
+        yield _wire(
+            settings,
+            clock,
+            redis_url,
+            Client(Redis(connection_pool=pool), wake_jobs(), clock.observe),
+            Client(Redis(connection_pool=command_pool), wake_jobs(), clock.observe),
+        )
+    finally:
+        with anyio.move_on_after(CONNECTION_WAIT_SECONDS, shield=True):
+            await pool.disconnect()
+            await command_pool.disconnect()
+
+
+def _wire(
+    settings: Settings,
+    clock: StoreClock,
+    redis_url: str,
+    client: Client,
+    command_client: Client,
+) -> Installation:
+    ids, shards, channels = SecretIds(), settings.shards, _channels()
+    store = RedisStore(client, shards=shards, nonce=_nonce)
+    configuration = RedisConfiguration(client, clock)
+    sweep = Sweep(client, shards=shards, channels=tuple(channels))
+
+    def engine_on(kept_in: RedisStore) -> Engine:
+        return Engine(
+            clock=clock,
+            store=kept_in,
+            mailbox=RedisMailbox(client, clock=clock, ids=ids, shards=shards),
+            configuration=configuration,
+            lookup=_lookup(settings, configuration, clock),
+        )
+
+    return Installation(
+        clock=clock,
+        ids=ids,
+        configuration=configuration,
+        engine=engine_on(store),
+        desk=engine_on(RedisStore(command_client, shards=shards, nonce=_nonce)),
+        reader=store,
+        couriers=Couriers(
+            outbox=RedisOutbox(client, store, shards=shards),
+            channels=channels,
+            configuration=configuration,
+            clock=clock,
+        ),
+        timers=ArqTimers(
+            pool=lambda: _own_pool(redis_url),
+            clock=clock,
+            arm=sweep.arm,
+            sweep=sweep.sweep,
+            name=_worker_name(ids),
+        ),
+        _client=client,
+        _shards=shards,
+    )
+
+
+def _channels() -> dict[str, Channel]:
+    return {"console": ConsoleChannel(sys.stdout)}
+
+
+def _lookup(
+    settings: Settings, configuration: Configuration, clock: Clock
+) -> OnCallLookup:
+    """Ask the file in the configuration directory, if one is set; else the table."""
+    if settings.config_dir is not None:
+        return StaticFileLookup(settings.config_dir / ON_CALL_FILE, clock)
+
+    return TableLookup(configuration)
+
+
+def _shared_pool(redis_url: str, connections_max: int) -> ConnectionPool:
+    pool: ConnectionPool = BlockingConnectionPool.from_url(
+        redis_url,
+        max_connections=connections_max,
+        timeout=CONNECTION_WAIT_SECONDS,
+        socket_timeout=SOCKET_SECONDS_MAX,
+        socket_connect_timeout=CONNECT_SECONDS_MAX,
+    )
+
+    return pool
+
+
+def _own_pool(redis_url: str) -> ConnectionPool:
+    pool: ConnectionPool = ConnectionPool.from_url(
+        redis_url,
+        socket_timeout=SOCKET_SECONDS_MAX,
+        socket_connect_timeout=CONNECT_SECONDS_MAX,
+    )
+
+    return pool
+
+
+def _nonce() -> int:
+    return secrets.randbits(NONCE_BITS)
+
+
+def _worker_name(ids: Ids) -> str:
+    """Name this process in arq's health key, for people and without two alike."""
+    return f"{socket.gethostname()}:{os.getpid()}:{ids.command_id()[:8]}"
