@@ -36,7 +36,7 @@ from engine.ports import (
     Timers,
 )
 from engine.service import Couriers, Engine
-from workers.settings import Settings
+from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -112,12 +112,16 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
     Wire rung up on one primary. Nothing is asked of Redis before it is needed.
 
     Raises:
-        ValueError: If the address of Redis is none.
+        SettingsError: If the address of Redis is none.
     """
     clock = StoreClock()
     install_into_arq(clock)
-    pool = _shared_pool(redis_url, CONNECTIONS_MAX)
-    command_pool = _shared_pool(redis_url, COMMAND_CONNECTIONS_MAX)
+    try:
+        pool = _shared_pool(redis_url, CONNECTIONS_MAX)
+        command_pool = _shared_pool(redis_url, COMMAND_CONNECTIONS_MAX)
+    except ValueError as error:
+        message = f"REDIS_URL: {error}"
+        raise SettingsError(message) from error
     try:
         yield _wire(
             settings,

@@ -1,4 +1,4 @@
-"""The worker: woken by timers and kicks it drains and delivers, and it ends in order."""
+"""The worker: woken by timers and kicks, it drains and delivers until it is told."""
 
 import anyio
 import structlog

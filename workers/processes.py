@@ -1,5 +1,5 @@
 """
-The processes: web, worker, and both in one with a demo.
+The processes: web, worker, and both in one.
 
 Each runs until SIGTERM or SIGINT and then ends in order: web first, so that nothing
 more comes in, then the worker with its sends. A second signal ends it at once.
@@ -7,7 +7,7 @@ more comes in, then the worker with its sends. A second signal ends it at once.
 
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,8 +16,9 @@ import structlog
 import uvicorn
 from typing_extensions import override
 
-from engine.errors import EngineError
+from engine.errors import EngineError, TryAgainError
 from workers.bootstrap import Installation, connect
+from workers.demo import SecretsError
 from workers.escalator import Escalator
 from workers.settings import Settings
 from workers.web.app import WebContext, create_app
@@ -26,21 +27,24 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # What is under way is answered; whoever hangs on longer is cut off.
 ANSWERS_SECONDS_MAX = 5
-LOOK_AGAIN_SECONDS = 0.01
+PAUSE_SECONDS = 0.5
 
-Prepare = Callable[[Installation], Awaitable[None]]
+First = Callable[[Installation], Awaitable[None]]
 
 
 @dataclass(slots=True, kw_only=True)
 class Stop:
-    """When to stop, and which error, if any, is the cause."""
+    """When to stop, and which error is the cause, if any."""
 
     event: anyio.Event = field(default_factory=anyio.Event)
-    error: EngineError | None = None
+    error: EngineError | SecretsError | None = None
+
+
+Body = Callable[[Installation, Stop], Awaitable[None]]
 
 
 class WebServer(uvicorn.Server):
-    """Uvicorn, which leaves signals to whoever runs it."""
+    """Uvicorn, which leaves the signals to whoever runs it."""
 
     @override
     @contextmanager
@@ -60,8 +64,8 @@ async def run_web(
 
     async def run(installation: Installation, stop: Stop) -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_prepare, installation, stop, _nothing_more)
-            await _serve(settings, installation, listener, version, stop)
+            tasks.start_soon(_prepare, installation, stop, _nothing)
+            await _serve(installation, settings, listener, version, stop)
             tasks.cancel_scope.cancel()
 
     await _run(settings, redis_url, run)
@@ -76,7 +80,7 @@ async def run_worker(settings: Settings, redis_url: str) -> None:
     """
 
     async def run(installation: Installation, stop: Stop) -> None:
-        await _escalate(installation, stop, _nothing_more)
+        await _escalate(installation, stop, _nothing, stop.event)
 
     await _run(settings, redis_url, run)
 
@@ -86,21 +90,134 @@ async def run_up(
     redis_url: str,
     listener: socket.socket,
     version: str,
-    first: Prepare,
+    first: First,
 ) -> None:
     """
     Do both in one process, after `first` has been done with the store.
 
     Raises:
-        EngineError: If the store is not one of ours, or `first` raises it.
+        EngineError: If the store is not one of ours.
     """
 
     async def run(installation: Installation, stop: Stop) -> None:
-        ending = anyio.Event()
+        web_ended = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            worker_stop = Stop(event=ending)
-            tasks.start_soon(_escalate, installation, worker_stop, first, stop)
-            await _serve(settings, installation, listener, version, stop)
-            ending.set()
+            tasks.start_soon(_escalate, installation, stop, first, web_ended)
+            await _serve(installation, settings, listener, version, stop)
+            web_ended.set()
 
     await _run(settings, redis_url, run)
+
+
+async def _run(settings: Settings, redis_url: str, body: Body) -> None:
+    stop = Stop()
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with (
+            connect(settings, redis_url) as installation,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(_watch, signals, stop, tasks.cancel_scope)
+            await body(installation, stop)
+            tasks.cancel_scope.cancel()
+    if stop.error is not None:
+        raise stop.error
+
+
+async def _watch(
+    signals: AsyncIterator[signal.Signals], stop: Stop, everything: anyio.CancelScope
+) -> None:
+    """Stop in order at the first signal, and at once at the second."""
+    async for number in signals:
+        if stop.event.is_set():
+            everything.cancel()
+            return
+        log.info("process.stopping", signal=number.name)
+        stop.event.set()
+
+
+async def _serve(
+    installation: Installation,
+    settings: Settings,
+    listener: socket.socket,
+    version: str,
+    stop: Stop,
+) -> None:
+    """Serve HTTP until told to stop, then answer what is under way."""
+    context = WebContext(
+        engine=installation.desk,
+        reader=installation.reader,
+        configuration=installation.configuration,
+        clock=installation.clock,
+        ids=installation.ids,
+        checks=installation.checks,
+        version=version,
+        body_bytes_max=settings.body_bytes_max,
+    )
+    server = WebServer(
+        uvicorn.Config(
+            create_app(context),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=ANSWERS_SECONDS_MAX,
+        )
+    )
+
+    async def end() -> None:
+        await stop.event.wait()
+        server.should_exit = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end)
+        log.info("web.started", address=listener.getsockname())
+        await server.serve(sockets=[listener])
+        log.info("web.stopped")
+        tasks.cancel_scope.cancel()
+
+
+async def _escalate(
+    installation: Installation, stop: Stop, first: First, ending: anyio.Event
+) -> None:
+    """Escalate as soon as the store is there, until `ending`."""
+    await _prepare(installation, stop, first)
+    if not installation.is_ready:
+        return
+    escalator = Escalator(
+        engine=installation.engine,
+        couriers=installation.couriers,
+        timers=installation.timers,
+        clock=installation.clock,
+    )
+    await escalator.run(ending)
+
+
+async def _prepare(installation: Installation, stop: Stop, first: First) -> None:
+    """Wait for the store, and make it ready; give up if told to stop."""
+
+    async def prepare() -> None:
+        try:
+            await installation.prepare()
+            await _until_done(lambda: first(installation))
+            installation.is_ready = True
+        except (EngineError, SecretsError) as error:
+            stop.error = error
+            stop.event.set()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(prepare)
+        await stop.event.wait()
+        tasks.cancel_scope.cancel()
+
+
+async def _until_done(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            return await work()
+        except TryAgainError as error:
+            log.warning("start.waits", error=str(error), pause_seconds=PAUSE_SECONDS)
+        await anyio.sleep(PAUSE_SECONDS)
+
+
+async def _nothing(_installation: Installation) -> None:
+    """Do nothing first."""

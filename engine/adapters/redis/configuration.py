@@ -9,7 +9,7 @@ from engine.adapters.redis.client import Client
 from engine.adapters.redis.scripts import Name
 from engine.codec import decode_directory, encode_directory
 from engine.directory import Directory
-from engine.errors import StoreUnavailableError
+from engine.errors import StoreUnavailableError, UnreadableError
 from engine.ports import Clock
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -21,22 +21,25 @@ class RedisConfiguration:
     """Keeps the directory; without Redis the last one known goes on being used."""
 
     def __init__(self, client: Client, clock: Clock) -> None:
+        """Wire it up; the clock says when to look again."""
         self._client = client
         self._clock = clock
         self._known: Directory | None = None
         self._checked_at: datetime | None = None
+        self._is_looking = False
 
     async def read(self) -> Directory:
         """Return the directory, at most a second old."""
-        if self._known and self._is_fresh():
-            return self._known
-        try:
-            self._known = await self._refreshed(self._known)
-        except StoreUnavailableError:
-            if self._known is None:
-                raise
-            log.warning("configuration.stale", version=self._known.version)
-        self._checked_at = self._clock.now()
+        if self._known is None:
+            return await self._first()
+        if not self._is_fresh() and not self._is_looking:
+            # One looks for all; while Redis hangs, only that one waits for it.
+            self._is_looking = True
+            try:
+                self._known = await self._refreshed_or(self._known)
+                self._checked_at = self._clock.now()
+            finally:
+                self._is_looking = False
 
         return self._known
 
@@ -49,17 +52,43 @@ class RedisConfiguration:
 
         return bool(stored)
 
+    async def _first(self) -> Directory:
+        """Return the directory as it is stored; an empty one is not worth keeping."""
+        found = await self._refreshed(None)
+        if found is None:
+            return Directory()
+        self._known = found
+        self._checked_at = self._clock.now()
+
+        return found
+
     def _is_fresh(self) -> bool:
         if self._checked_at is None:
             return False
 
         return self._clock.now() - self._checked_at < CHECKED_EVERY
 
-    async def _refreshed(self, known: Directory | None) -> Directory:
+    async def _refreshed_or(self, known: Directory) -> Directory:
+        try:
+            return await self._refreshed(known) or known
+        except StoreUnavailableError as error:
+            log.warning("configuration.stale", version=known.version, error=str(error))
+            return known
+
+    async def _refreshed(self, known: Directory | None) -> Directory | None:
+        """
+        Return what is stored, or what is known if that is the same; None if nothing is.
+
+        Raises:
+            StoreUnavailableError: If Redis cannot be reached, or holds a directory
+                that only a newer version of rung can read.
+        """
         await self._client.time()
         version = await self._client.ask("HGET", keys.DIRECTORY, "version")
-        if known is not None and version is not None and int(version) == known.version:
+        if version is None or (known is not None and int(version) == known.version):
             return known
         body = await self._client.ask("HGET", keys.DIRECTORY, "body")
-
-        return decode_directory(body) if body else Directory()
+        try:
+            return decode_directory(body)
+        except UnreadableError as error:
+            raise StoreUnavailableError(str(error)) from error

@@ -1,13 +1,20 @@
 """What can be wrong with a Redis: what `/readyz` and the start of a process look at."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.adapters.clock import elapsed_ns
 from engine.adapters.redis import keys
 from engine.adapters.redis.client import Client
-from engine.errors import EngineError, StoreUnavailableError
+from engine.adapters.redis.scripts import Name
+from engine.errors import EngineError
 
-UNKNOWN = "unknown: the server does not say"
+UNKNOWN = "unknown"
+NOEVICTION = "noeviction"
+SKEW_MS_MAX = 2_000
+# A drain claims a quarter of a second ahead: slower answers make pages late.
+LATENCY_MS_MAX = 100
+MILLISECOND_NS = 1_000_000
 
 
 class ShardsMismatchError(EngineError):
@@ -46,49 +53,83 @@ async def check_shards(client: Client, shards: int) -> None:
         raise ShardsMismatchError(int(stored), shards)
 
 
-async def check_server(client: Client) -> Sequence[Check]:
-    """Look at everything that has to be right for pages to go out and not get lost."""
-    writable = await _writable(client)
-    if not writable.ok:
-        return [writable]
-    memory = await _setting(client, "maxmemory-policy")
-    persistence = await _setting(client, "appendonly")
+async def check_server(
+    client: Client, host_time_ms: Callable[[], int] | None = None
+) -> Sequence[Check]:
+    """
+    Look at everything that has to be right for pages to go out and not get lost.
+
+    Args:
+        client: Asks the server.
+        host_time_ms: What this machine takes for the time, since 1970. Only people
+            who read its logs depend on that.
+    """
+    began = elapsed_ns()
+    try:
+        at = await client.run(Name.PROBE, keys.PROBE, keys.PROBE_SECONDS)
+    except EngineError as error:
+        return [Check(name="redis", ok=False, is_fatal=True, detail=str(error))]
+    took_ms = (elapsed_ns() - began) // MILLISECOND_NS
+    client.observe(at)
+    skew = [_skew(host_time_ms() - at)] if host_time_ms else []
 
     return [
-        writable,
-        Check(
-            name="eviction",
-            ok=memory in {"noeviction", UNKNOWN},
-            is_fatal=True,
-            detail=f"maxmemory-policy is {memory}; it has to be noeviction",
-        ),
-        Check(
-            name="persistence",
-            ok=persistence in {"yes", UNKNOWN},
-            is_fatal=False,
-            detail=f"appendonly is {persistence}; without it a restart loses incidents",
-        ),
+        Check(name="redis", ok=True, is_fatal=True, detail="writable"),
+        _eviction(await _info(client, "memory")),
+        _persistence(await _info(client, "persistence")),
+        _latency(took_ms),
+        *skew,
     ]
 
 
-async def _writable(client: Client) -> Check:
-    try:
-        await client.ask("SET", keys.PROBE, b"1", "EX", keys.PROBE_SECONDS)
-        await client.time()
-    except StoreUnavailableError as error:
-        return Check(name="redis", ok=False, is_fatal=True, detail=str(error))
+def _eviction(memory: Mapping[str, object]) -> Check:
+    policy = str(memory.get("maxmemory_policy", UNKNOWN))
 
-    return Check(name="redis", ok=True, is_fatal=True, detail="writable")
-
-
-async def _setting(client: Client, name: str) -> str:
-    try:
-        reply = await client.ask("CONFIG GET", name)
-    except StoreUnavailableError:
-        return UNKNOWN
-    values = (
-        reply if isinstance(reply, dict) else dict(zip(*[iter(reply)] * 2, strict=True))
+    return Check(
+        name="eviction",
+        ok=policy in {NOEVICTION, UNKNOWN},
+        is_fatal=True,
+        detail=f"maxmemory-policy is {policy}; it has to be {NOEVICTION}",
     )
-    value = values.get(name, values.get(name.encode(), UNKNOWN))
 
-    return value.decode() if isinstance(value, bytes) else str(value)
+
+def _persistence(persistence: Mapping[str, object]) -> Check:
+    enabled = str(persistence.get("aof_enabled", UNKNOWN))
+
+    return Check(
+        name="persistence",
+        ok=enabled in {"1", UNKNOWN},
+        is_fatal=False,
+        detail=f"appendonly is {_WORDS[enabled]}; without it a restart loses incidents",
+    )
+
+
+def _latency(took_ms: int) -> Check:
+    return Check(
+        name="latency",
+        ok=took_ms <= LATENCY_MS_MAX,
+        is_fatal=False,
+        detail=f"a write took {took_ms} ms; over {LATENCY_MS_MAX} ms pages are late",
+    )
+
+
+def _skew(skew_ms: int) -> Check:
+    return Check(
+        name="skew",
+        ok=abs(skew_ms) < SKEW_MS_MAX,
+        is_fatal=False,
+        detail=f"this machine's clock is {skew_ms} ms ahead of the server's",
+    )
+
+
+async def _info(client: Client, section: str) -> Mapping[str, object]:
+    """Ask a server about itself; one that does not say is trusted."""
+    try:
+        answer: Mapping[str, object] = await client.ask("INFO", section)
+    except EngineError:
+        return {}
+
+    return answer
+
+
+_WORDS = {"0": "no", "1": "yes", UNKNOWN: UNKNOWN}

@@ -8,96 +8,155 @@ together. No incident key has a time to live: incidents are removed by purge onl
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from zlib import crc32
 
 from engine.ids import shard_of
 
+# How scripts name the keys of a shard, and `prefix` too.
+SHARD = "{rung:%d}:"
 SHARDS = "rung:shards"
 KICK = "rung:kick"
 DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
 HASH_BYTES = 11
 
-MAILBOX_MAX = 10_000
-LATE_MAX = 1_000
 OCCURRENCE_SECONDS = 24 * 60 * 60
 PROBE_SECONDS = 10
+# Written with arq's own defaults, and a wake job's by our scripts.
+HEALTH_SECONDS = 11
+IN_PROGRESS_SECONDS = 70
+RETRY_SECONDS = 24 * 60 * 60
+WAKE_SECONDS = 7 * 24 * 60 * 60
+CRON_SECONDS = 24 * 60 * 60 + 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRow:
-    """One row of the key table. `*` stands for an id, a hash or a channel."""
+    """
+    One row of the key table.
+
+    Attributes:
+        pattern: `<s>` stands for a shard, `*` for an id, a hash, a name.
+        lifetime: When it goes, in words.
+        seconds_max: Its time to live at most; None: it has none.
+    """
 
     pattern: str
     type: str
     lifetime: str
     use: str
-
-    @property
-    def is_temporary(self) -> bool:
-        """Whether the key goes by itself."""
-        return "expires" in self.lifetime
+    seconds_max: int | None = None
 
     def matches(self, key: str) -> bool:
         """Tell whether a key is of this row."""
-        expression = (
-            re.escape(self.pattern).replace(r"\*", "[^:]+").replace("<s>", r"\d+")
-        )
-        if self.pattern.endswith("*"):
-            expression = expression.removesuffix("[^:]+") + ".+"
-
-        return re.fullmatch(expression, key) is not None
+        return _compiled(self.pattern).fullmatch(key) is not None
 
 
-def _row(pattern: str, type_: str, lifetime: str, use: str) -> KeyRow:
-    return KeyRow(pattern=pattern, type=type_, lifetime=lifetime, use=use)
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    expression = re.escape(pattern).replace("<s>", r"\d+").replace(r"\*", ".+")
+
+    return re.compile(expression)
 
 
-OPEN_AND_30_DAYS = "until purged"
+def _row(
+    pattern: str, kind: str, lifetime: str, use: str, seconds_max: int | None = None
+) -> KeyRow:
+    return KeyRow(
+        pattern=pattern, type=kind, lifetime=lifetime, use=use, seconds_max=seconds_max
+    )
+
+
 TABLE = (
     _row(
-        "{rung:<s>}:i:*", "hash", OPEN_AND_30_DAYS, "an incident: revision, state, due"
+        "{rung:<s>}:i:*", "hash", "until purged", "an incident: revision, state, counts"
     ),
-    _row(
-        "{rung:<s>}:m:*", "list", "until read", "its mailbox: alerts, reports, answers"
-    ),
-    _row("{rung:<s>}:h:*", "list", OPEN_AND_30_DAYS, "its history, an entry an event"),
-    _row("{rung:<s>}:a:*", "hash", OPEN_AND_30_DAYS, "its alerts by fingerprint"),
+    _row("{rung:<s>}:m:*", "list", "until read", "its mailbox: alerts, answers"),
+    _row("{rung:<s>}:h:*", "list", "until purged", "its history, an entry an event"),
+    _row("{rung:<s>}:a:*", "hash", "until purged", "its alerts by fingerprint"),
     _row("{rung:<s>}:k:*", "string", "until resolved", "dedup key to open incident"),
     _row(
-        "{rung:<s>}:o:*", "string", "expires after 24 h", "an occurrence that is over"
+        "{rung:<s>}:o:*",
+        "string",
+        "expires after 24 h",
+        "an occurrence of an alert that is over",
+        OCCURRENCE_SECONDS,
     ),
     _row("{rung:<s>}:late", "list", "the last 1,000", "alerts that came too late"),
-    _row("{rung:<s>}:due", "zset", "for ever", "incident to the time it is due"),
-    _row("{rung:<s>}:mail", "zset", "for ever", "incidents with unread mail"),
-    _row("{rung:<s>}:open", "zset", "for ever", "incidents that are not resolved"),
-    _row("{rung:<s>}:closed", "zset", "for ever", "incidents that are resolved"),
+    _row("{rung:<s>}:due", "zset", "while any waits", "incident to the time it is due"),
+    _row("{rung:<s>}:mail", "zset", "while any waits", "incidents with unread mail"),
+    _row("{rung:<s>}:open", "zset", "until resolved", "incidents, by id as a number"),
+    _row("{rung:<s>}:closed", "zset", "until purged", "incidents that are resolved"),
     _row("{rung:<s>}:snap", "hash", "while in use", "policy snapshots by hash"),
     _row("{rung:<s>}:snapn", "hash", "while in use", "how many incidents use each"),
-    _row("{rung:<s>}:out:*", "zset", "for ever", "outbox of a channel, by cause"),
+    _row("{rung:<s>}:out:*:timer", "zset", "until sent", "outbox: caused by a timer"),
+    _row("{rung:<s>}:out:*:opening", "zset", "until sent", "the rest of the outbox"),
     _row("{rung:<s>}:ob", "hash", "until sent", "what the outbox entries send"),
-    _row("{rung:<s>}:oa", "hash", "until sent", "attempts of the outbox entries"),
+    _row("{rung:<s>}:oa", "hash", "until sent", "tries of the outbox entries"),
     _row(SHARDS, "string", "for ever", "number of shards, fixed at first start"),
-    _row(KICK, "list", "at most one item", "something is due now"),
+    _row(KICK, "list", "until taken", "something is due now; one item at most"),
     _row(DIRECTORY, "hash", "for ever", "configuration and its version"),
-    _row(PROBE, "string", "expires after 10 s", "written to see whether it can be"),
-    _row("rung:arq", "zset", "for ever", "arq's queue of wake jobs"),
-    _row("rung:arq:*", "string", "expires after 11 s", "health of arq's workers"),
-    _row("arq:job:*", "string", "expires after 8 days", "a wake job, for a 100 ms"),
-    _row("arq:in-progress:*", "string", "expires after 70 s", "a wake job that runs"),
-    _row("arq:retry:*", "string", "expires after a day", "arq's count of tries"),
+    _row(
+        PROBE,
+        "string",
+        "expires after 10 s",
+        "written to see whether it can be",
+        PROBE_SECONDS,
+    ),
+    _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
+    _row(
+        "rung:arq:health-check:*",
+        "string",
+        "expires after 11 s",
+        "an arq worker's health",
+        HEALTH_SECONDS,
+    ),
+    _row(
+        "arq:job:rung:*",
+        "string",
+        "expires after 7 days",
+        "a wake job, for 100 ms",
+        WAKE_SECONDS,
+    ),
+    _row(
+        "arq:job:cron:rung:*",
+        "string",
+        "expires after a day",
+        "a sweep",
+        CRON_SECONDS,
+    ),
+    _row(
+        "arq:in-progress:*",
+        "string",
+        "expires after 70 s",
+        "a job that runs",
+        IN_PROGRESS_SECONDS,
+    ),
+    _row(
+        "arq:retry:*",
+        "string",
+        "expires after a day",
+        "arq's count of tries",
+        RETRY_SECONDS,
+    ),
     _row("arq:abort", "zset", "for ever", "arq's own; stays empty"),
 )
 
 
+def row_of(key: str) -> KeyRow | None:
+    """Return the row of a key; None for one that is not ours."""
+    return next((row for row in TABLE if row.matches(key)), None)
+
+
 def prefix(shard: int) -> str:
     """Return what the keys of a shard start with."""
-    return f"{{rung:{shard}}}:"
+    return SHARD % shard
 
 
 def prefix_of(incident_id: str) -> str:
     """Return what the keys of an incident's shard start with."""
-    return prefix(shard_of(incident_id))
+    return SHARD % shard_of(incident_id)
 
 
 def shard_for(integration: str, key: str, shards: int) -> int:
@@ -117,6 +176,19 @@ def outbox_entry(incident_id: str, page: str, rule: int) -> str:
     return f"{incident_id}|{page}|{rule}"
 
 
+def outbox_names(entry: str) -> tuple[str, str, int]:
+    """Return the incident, page and rule that an outbox entry names."""
+    incident_id, rest = entry.split("|", 1)
+    page, rule = rest.rsplit("|", 1)
+
+    return incident_id, page, int(rule)
+
+
+def cause(*, by_timer: bool) -> str:
+    """Return the word for what caused a notification, as scripts take it."""
+    return "timer" if by_timer else "opening"
+
+
 def outbox_list(channel: str, *, by_timer: bool) -> str:
     """Name the outbox list of a channel and cause, as scripts take it."""
-    return f"{channel}:timer" if by_timer else f"{channel}:opening"
+    return f"{channel}:{cause(by_timer=by_timer)}"

@@ -1,46 +1,85 @@
 """The mailbox on Redis: ingestion is an append, and nothing is decided here."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Argument, Client
+from engine.adapters.redis.client import Argument, Client, Reply
+from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.scripts import Name
 from engine.codec import encode_mail
 from engine.core.alerts import AlertStatus
 from engine.errors import OverloadedError, StoreUnavailableError
+from engine.ids import TICK, show_incident_id
 from engine.ports import Answer, Clock, Ids, Posting, Receipt, RoutedAlert
 
-# An id has seven random bits a hundredth of a second and shard.
-MINTS_MAX = 10
+MAILBOX_MAX = 10_000
+LATE_MAX = 1_000
+# An id has seven random bits a hundredth of a second and shard. Several go with each
+# alert, so that hardly ever one has to be sent again, behind those that came after it.
+CANDIDATES = 3
+ROUNDS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What a script said of an alert; no receipt: no id was free, mint again."""
+
+    receipt: Receipt | None
+    at: int
 
 
 class RedisMailbox:
     """Takes in what happened to incidents."""
 
-    def __init__(self, client: Client, *, clock: Clock, ids: Ids, shards: int) -> None:
-        """Wire it up; ids of new incidents come from `ids`."""
+    def __init__(
+        self,
+        client: Client,
+        *,
+        clock: Clock,
+        ids: Ids,
+        shards: int,
+        memory_limit_bytes: int | None = None,
+    ) -> None:
+        """
+        Wire it up.
+
+        Args:
+            client: Runs the scripts.
+            clock: Gives the time that a new id carries.
+            ids: Makes them.
+            shards: How many there are; fixed at first start.
+            memory_limit_bytes: What counts where Redis itself has no limit.
+        """
         self._client = client
         self._clock = clock
         self._ids = ids
         self._shards = shards
+        self._headroom = Headroom(client, clock, memory_limit_bytes)
 
     async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
         """Put each alert into the mailbox of the open incident with its key."""
-        receipts: list[Receipt | None] = [None] * len(alerts)
-        for _ in range(MINTS_MAX):
-            left = [n for n, receipt in enumerate(receipts) if receipt is None]
+        await self._headroom.check()
+        receipts: dict[int, Receipt] = {}
+        left = list(range(len(alerts)))
+        for count in range(ROUNDS_MAX):
             if not left:
-                break
-            calls = [self._arguments(alerts[n]) for n in left]
+                return [receipts[number] for number in range(len(alerts))]
+            # A hundredth of a second may be full; the next one is not.
+            shift = count * TICK
+            calls = [self._arguments(alerts[number], shift) for number in left]
             replies = await self._client.run_all(Name.APPEND, calls)
-            for number, reply in zip(left, replies, strict=True):
-                receipts[number] = _receipt(reply)
-        done = [receipt for receipt in receipts if receipt is not None]
-        if len(done) < len(alerts):
-            message = "no free id was found"
-            raise StoreUnavailableError(message)
-
-        return done
+            answers = [_answered(reply) for reply in replies]
+            self._client.observe(answers[-1].at)
+            receipts |= {
+                number: answer.receipt
+                for number, answer in zip(left, answers, strict=True)
+                if answer.receipt is not None
+            }
+            left = [number for number in left if number not in receipts]
+        message = "no free id was found"
+        raise StoreUnavailableError(message)
 
     async def post(self, answers: Sequence[Answer]) -> None:
         """Put each answer into its incident's mailbox."""
@@ -52,37 +91,39 @@ class RedisMailbox:
             if isinstance(reply, Exception):
                 raise StoreUnavailableError(str(reply)) from reply
 
-    def _arguments(self, routed: RoutedAlert) -> list[Argument]:
+    def _arguments(self, routed: RoutedAlert, shift: timedelta) -> list[Argument]:
         shard = keys.shard_for(routed.integration, routed.key, self._shards)
         occurrence = routed.alert.occurrence
-        fires = routed.alert.status is AlertStatus.FIRING
+        at = self._clock.now() + shift
 
         return [
             keys.prefix(shard),
             keys.hash_of(routed.integration, routed.key),
             keys.hash_of(routed.integration, occurrence) if occurrence else "",
-            int(fires),
-            self._ids.incident_id(self._clock.now(), shard),
+            int(routed.alert.status is AlertStatus.FIRING),
             encode_mail(routed),
-            keys.MAILBOX_MAX,
+            MAILBOX_MAX,
             keys.OCCURRENCE_SECONDS,
-            keys.LATE_MAX,
+            LATE_MAX,
+            *[self._ids.incident_id(at, shard) for _ in range(CANDIDATES)],
         ]
 
 
-def _receipt(reply: object) -> Receipt | None:
-    """Read a reply; None: the id was taken, try with another one."""
+def _answered(reply: Reply) -> _Answered:
     match reply:
-        case [b"again", _]:
-            return None
-        case [b"full", bytes(incident_id)]:
-            message = f"the mailbox of {incident_id.decode()} is full"
+        case [b"again", _, int(at)]:
+            return _Answered(None, at)
+        case [b"full", bytes(incident_id), _]:
+            shown = show_incident_id(incident_id.decode())
+            message = f"the mailbox of {shown} is full"
             raise OverloadedError(message)
-        case [b"late", _]:
-            return Receipt(posting=Posting.LATE, incident_id=None)
-        case [bytes(posting), bytes(incident_id)]:
-            return Receipt(
-                posting=Posting(posting.decode()), incident_id=incident_id.decode()
-            )
+        case [b"late", _, int(at)]:
+            return _Answered(Receipt(posting=Posting.LATE, incident_id=None), at)
+        case [bytes(word), bytes(incident_id), int(at)]:
+            posting = Posting(word.decode())
+            receipt = Receipt(posting=posting, incident_id=incident_id.decode())
+            return _Answered(receipt, at)
+        case Exception() as error:
+            raise StoreUnavailableError(str(error)) from error
         case _:
             raise StoreUnavailableError(str(reply))

@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
+
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Argument, Client
+from engine.adapters.redis.client import Argument, Client, meaning_of
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.store import RedisStore
 from engine.codec import decode_send, encode_mail
 from engine.codec.shapes import instant, milliseconds
 from engine.core.events import DeliveryReported, Outcome
 from engine.core.incident import Incident
-from engine.errors import EngineError
+from engine.errors import UnreadableError
+from engine.ids import show_incident_id
 from engine.ports import Delivery
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
 LEASE_MS = 3_000
+NEVER = 0
 
 
 class RedisOutbox:
@@ -26,23 +32,30 @@ class RedisOutbox:
         self._store = store
         self._shards = shards
         self._first_shard = 0
+        # Whose turn it is on a channel: one slot at a time must not starve a cause.
+        self._is_timers_turn: dict[str, bool] = {}
 
     async def claim(self, channel: str, slots: int) -> Sequence[Delivery]:
         """Take notifications that are due, for the length of a lease."""
         self._first_shard = (self._first_shard + 1) % self._shards
-        now, found = await self._client.run(
-            Name.OUT_CLAIM, channel, slots, LEASE_MS, self._first_shard, self._shards
+        is_timers_turn = self._is_timers_turn.get(channel, True)
+        self._is_timers_turn[channel] = not is_timers_turn
+        at, found = await self._client.run(
+            Name.OUT_CLAIM,
+            channel,
+            slots,
+            keys.cause(by_timer=is_timers_turn),
+            LEASE_MS,
+            self._first_shard,
+            self._shards,
         )
-        self._client.observe(now)
+        self._client.observe(at)
+        deliveries = []
+        for entry, attempt, body in found:
+            delivery = await self._readable(channel, entry.decode(), attempt, body)
+            deliveries += [delivery] if delivery else []
 
-        return [
-            Delivery(
-                incident_id=entry.decode().split("|")[0],
-                send=decode_send(body),
-                attempt=int(attempt),
-            )
-            for entry, attempt, body in found
-        ]
+        return deliveries
 
     async def renew(self, deliveries: Sequence[Delivery]) -> None:
         """Lengthen the leases of sends that are under way."""
@@ -50,7 +63,9 @@ class RedisOutbox:
             [*_named(one), one.send.channel, one.attempt, LEASE_MS]
             for one in deliveries
         ]
-        await self._client.run_all(Name.OUT_RENEW, calls)
+        for reply in await self._client.run_all(Name.OUT_RENEW, calls):
+            if isinstance(reply, Exception):
+                raise meaning_of(reply) from reply
 
     async def begin(self, delivery: Delivery) -> Incident | None:
         """Ask whether to send at all; from here on it is in flight."""
@@ -59,13 +74,13 @@ class RedisOutbox:
         )
         if reply is None:
             return None
-        self._client.observe(reply[0])
+        at, state = reply
+        self._client.observe(at)
         try:
-            claimed = await self._store.load(delivery.incident_id)
-        except EngineError:
+            return await self._store.incident_from(delivery.incident_id, state)
+        except UnreadableError as error:
+            _log_left(delivery.incident_id, error)
             return None
-
-        return claimed.incident
 
     async def finish(
         self,
@@ -76,24 +91,61 @@ class RedisOutbox:
     ) -> None:
         """Note the outcome in the incident's mailbox, or keep it for another try."""
         send = delivery.send
-        report = DeliveryReported(
-            at=instant(0),  # the mailbox knows when it came
-            page=send.page,
-            rule=send.rule,
-            attempt=delivery.attempt,
-            outcome=outcome,
-            detail=detail,
-        )
+        report = _report(send.page, send.rule, delivery.attempt, outcome, detail)
         await self._client.run(
             Name.OUT_FINISH,
             *_named(delivery),
             send.channel,
             delivery.attempt,
             int(outcome is Outcome.FAILED),
-            milliseconds(retry_at) if retry_at else "",
+            milliseconds(retry_at) if retry_at else NEVER,
             delivery.incident_id,
             encode_mail(report),
         )
+
+    async def _readable(
+        self, channel: str, entry: str, attempt: int, body: bytes
+    ) -> Delivery | None:
+        """
+        Decode an entry; one that cannot be must not hold up the others.
+
+        A damaged one has failed, so that the page goes on with its next rule. One of
+        a newer version is left to a process that knows it.
+        """
+        incident_id, page, rule = keys.outbox_names(entry)
+        try:
+            send = decode_send(body)
+        except UnreadableError as error:
+            _log_left(incident_id, error)
+            if not error.is_newer:
+                report = _report(page, rule, attempt, Outcome.FAILED, str(error))
+                await self._client.run(
+                    Name.OUT_FINISH,
+                    keys.prefix_of(incident_id),
+                    entry,
+                    channel,
+                    attempt,
+                    1,
+                    NEVER,
+                    incident_id,
+                    encode_mail(report),
+                )
+            return None
+
+        return Delivery(incident_id=incident_id, send=send, attempt=attempt)
+
+
+def _report(
+    page: str, rule: int, attempt: int, outcome: Outcome, detail: str
+) -> DeliveryReported:
+    return DeliveryReported(
+        at=instant(0),  # the mailbox knows when it came
+        page=page,
+        rule=rule,
+        attempt=attempt,
+        outcome=outcome,
+        detail=detail,
+    )
 
 
 def _named(delivery: Delivery) -> tuple[str, str]:
@@ -102,3 +154,12 @@ def _named(delivery: Delivery) -> tuple[str, str]:
     )
 
     return keys.prefix_of(delivery.incident_id), entry
+
+
+def _log_left(incident_id: str, error: UnreadableError) -> None:
+    log.error(
+        "notification.unreadable",
+        incident_id=show_incident_id(incident_id),
+        error=str(error),
+        is_newer=error.is_newer,
+    )

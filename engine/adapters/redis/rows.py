@@ -7,9 +7,8 @@ from typing import Any
 
 import structlog
 
-from engine.codec import decode_incident, decode_mail, snapshot_hash
+from engine.codec import decode_incident, decode_mail, decode_record, snapshot_hash
 from engine.codec.shapes import instant
-from engine.core.alerts import AlertRecord
 from engine.errors import UnreadableError
 from engine.ids import show_incident_id
 from engine.ports import Claimed, Mail, RoutedAlert
@@ -20,26 +19,34 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One incident as a claim or a load found it, not yet decoded."""
+    """
+    One incident as a claim or a load found it, not yet decoded.
+
+    Attributes:
+        snapshot: Hash of the policy snapshot it walks; None before it opens.
+    """
 
     incident_id: str
     revision: str
     state: bytes | None
+    snapshot: str | None
     due: datetime | None
     history_count: int
     failures: int
     mail: tuple[Mail, ...]
 
     @property
-    def fingerprints(self) -> list[str]:
-        """The alerts that the unread mail speaks of, each once."""
+    def fingerprints(self) -> tuple[str, ...]:
+        """The alerts that the unread mail speaks of, each once; none to look up."""
+        if self.state is None:
+            return ()
         found = {
             mail.content.alert.fingerprint: None
             for mail in self.mail
             if isinstance(mail.content, RoutedAlert)
         }
 
-        return list(found)
+        return tuple(found)
 
 
 def read_row(found: Any) -> Row:
@@ -47,44 +54,43 @@ def read_row(found: Any) -> Row:
     Read what a script found of one incident.
 
     Raises:
-        UnreadableError: If its mail was written by a newer version.
+        UnreadableError: If it is damaged, or was written by a newer version.
     """
-    incident_id, (revision, state, due, count, failures), mail = found
-
-    return Row(
-        incident_id=incident_id.decode(),
-        revision=revision.decode() if revision else "",
-        state=state,
-        due=instant(int(due)) if due else None,
-        history_count=int(count or 0),
-        failures=int(failures or 0),
-        mail=tuple(_mail(incident_id.decode(), item) for item in mail),
-    )
-
-
-def snapshot_named(row: Row) -> str | None:
-    """
-    Return the hash of the snapshot that an incident walks; None before it opens.
-
-    Raises:
-        UnreadableError: If the state is damaged or of a newer version.
-    """
-    return snapshot_hash(row.state) if row.state is not None else None
+    incident_id = found[0].decode()
+    revision, state, due, count, failures, _ = found[1]
+    try:
+        return Row(
+            incident_id=incident_id,
+            revision=revision.decode() if revision else "",
+            state=state,
+            snapshot=snapshot_hash(state) if state is not None else None,
+            due=instant(int(due)) if due else None,
+            history_count=int(count or 0),
+            failures=int(failures or 0),
+            mail=tuple([_mail(incident_id, item) for item in found[2]]),
+        )
+    except ValueError as error:
+        raise UnreadableError("incident", str(error)) from error
 
 
 def claimed_from(
-    row: Row, snapshot: Snapshot | None, alerts: Mapping[str, AlertRecord], at: datetime
+    row: Row, snapshot: Snapshot | None, records: Mapping[str, bytes], at: datetime
 ) -> Claimed:
     """
     Decode an incident.
+
+    Args:
+        row: What was found of it.
+        snapshot: The one that it names; None before it opens.
+        records: The alerts that its mail speaks of, those that are known.
+        at: When it was found.
 
     Raises:
         UnreadableError: If it is damaged or of a newer version.
     """
     incident = None
-    if row.state is not None:
-        if snapshot is None:
-            raise UnreadableError("snapshot", "is missing")
+    if row.state is not None and snapshot is not None:
+        alerts = {name: decode_record(record) for name, record in records.items()}
         incident = decode_incident(row.state, snapshot, alerts)
 
     return Claimed(
@@ -107,7 +113,12 @@ def _mail(incident_id: str, item: bytes) -> Mail:
     except UnreadableError as error:
         if error.is_newer:
             raise
-        log.exception("mail.unreadable", incident_id=show_incident_id(incident_id))
+        log.error(  # noqa: TRY400 - the text says all, and the trace shows payloads
+            "mail.unreadable",
+            incident_id=show_incident_id(incident_id),
+            number=int(number),
+            error=str(error),
+        )
         content = None
 
     return Mail(number=int(number), at=instant(int(at)), content=content)

@@ -27,6 +27,7 @@ class Name(StrEnum):
     OUT_FINISH = "out_finish"
     OUT_RENEW = "out_renew"
     POST = "post"
+    PROBE = "probe"
     RELEASE = "release"
     SEED = "seed"
     SWEEP = "sweep"
@@ -39,23 +40,25 @@ class Script:
     text: str
     sha: str
 
+    @classmethod
+    def of(cls, text: str) -> "Script":
+        """Name a text as Redis does."""
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
 
 def load_scripts(wakes: WakeJobs) -> dict[Name, Script]:
     """Read every script."""
     folder = files("engine.adapters.redis") / "lua"
     head = _constants(wakes) + (folder / "common.lua").read_text()
-    texts = {name: head + (folder / f"{name}.lua").read_text() for name in Name}
 
     return {
-        name: Script(
-            text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        )
-        for name, text in texts.items()
+        name: Script.of(head + (folder / f"{name}.lua").read_text()) for name in Name
     }
 
 
 def _constants(wakes: WakeJobs) -> str:
     texts = {
+        "SHARD": keys.SHARD.encode(),
         "KICK": keys.KICK.encode(),
         "QUEUE": wakes.queue.encode(),
         "JOB_PREFIX": wakes.job_prefix.encode(),

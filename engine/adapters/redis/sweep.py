@@ -9,14 +9,21 @@ from engine.adapters.redis.keys import outbox_list
 from engine.adapters.redis.scripts import Name
 from engine.codec.shapes import milliseconds
 
-DUES_MAX = 500
 OVERDUE_MS = 300
 OLD_WAKE_MS = 5_000
+DELETED_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """How much a sweep had to repair."""
+    """
+    How much a sweep had to repair.
+
+    Attributes:
+        armed: Buckets that got a wake job, or a kick if their time is here.
+        kicked: Queues with something overdue at their head.
+        deleted: Wake jobs that nobody ran.
+    """
 
     armed: int
     kicked: int
@@ -27,6 +34,7 @@ class Sweep:
     """Repairs the wake-ups of one primary."""
 
     def __init__(self, client: Client, *, shards: int, channels: Sequence[str]) -> None:
+        """Wire it up; the outboxes of these channels are looked after too."""
         self._client = client
         self._shards = shards
         self._lists = [
@@ -43,7 +51,7 @@ class Sweep:
             StoreUnavailableError: If Redis cannot be reached.
         """
         armed, kicked, deleted = await self._client.run(
-            Name.SWEEP, self._shards, DUES_MAX, OVERDUE_MS, OLD_WAKE_MS, *self._lists
+            Name.SWEEP, self._shards, OVERDUE_MS, OLD_WAKE_MS, DELETED_MAX, *self._lists
         )
 
         return Swept(armed=armed, kicked=kicked, deleted=deleted)

@@ -1,7 +1,18 @@
 -- Stands before every script. Scripts decide nothing: they compare, write and count.
+-- What is wrong with their arguments they find out before the first write.
+local function whole(text)
+  local number = tonumber(text)
+  if not number or number % 1 ~= 0 then error('not a whole number: ' .. tostring(text)) end
+  return number
+end
+
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function prefix_of(shard)
+  return string.format(SHARD, shard)
 end
 
 -- Something is due now: at most one token waits, and one worker takes it.
@@ -9,16 +20,22 @@ local function kick()
   if redis.call('EXISTS', KICK) == 0 then redis.call('LPUSH', KICK, '1') end
 end
 
--- Have a worker woken shortly before this time. The bucket is never one whose job
--- may be running already: arq would swallow it. What is due sooner is a kick, and
--- what is due later than the horizon is armed by the sweep.
-local function arm(due, at)
-  if due > at + HORIZON then return end
-  local bucket = math.floor(due / BUCKET)
-  if bucket <= math.floor((at + AHEAD) / BUCKET) then kick() return end
+local function wake(bucket)
   local id = ID_PREFIX .. bucket
   redis.call('SET', JOB_PREFIX .. id, PAYLOAD, 'NX', 'PX', KEPT)
   redis.call('ZADD', QUEUE, 'NX', bucket * BUCKET - (AHEAD - BUCKET), id)
+end
+
+-- Have a worker woken shortly before this time, or just after it. What is due later
+-- than the horizon is armed by the sweep. A bucket whose job may be running already
+-- gets no other: arq would swallow it. Then a kick comes early enough, and where it
+-- might come too early, since a worker's clock lags, the next bucket comes as well.
+local function arm(due, at)
+  if due > at + HORIZON then return end
+  local bucket = math.floor(due / BUCKET)
+  if bucket * BUCKET - (AHEAD - BUCKET) > at then wake(bucket) return end
+  kick()
+  if due > at + AHEAD - BUCKET then wake(bucket + 1) end
 end
 
 -- Put one more item into a mailbox.
@@ -27,4 +44,42 @@ local function post(prefix, id, body, at)
   redis.call('RPUSH', prefix .. 'm:' .. id, number .. ' ' .. at .. ' ' .. body)
   redis.call('ZADD', prefix .. 'mail', 'NX', at, id)
   kick()
+end
+
+-- Whether a piece of mail, if there is one, is at or before the position read up to.
+local function is_read(item, read)
+  local number = item and tonumber(string.match(item, '^%d+') or '')
+  if not number then return false end
+  return number <= read, number
+end
+
+-- Trim a mailbox to the position read up to.
+local function forget(mailbox, read)
+  local old, number = is_read(redis.call('LINDEX', mailbox, 0), read)
+  if old then redis.call('LTRIM', mailbox, read - number + 1, -1) end
+end
+
+-- The unread mail, oldest first. A commit that was cut off before its last write has
+-- left mail here that it had read.
+local function unread(mailbox, read, most)
+  local mail = redis.call('LRANGE', mailbox, 0, most - 1)
+  if not is_read(mail[1], read) then return mail end
+  forget(mailbox, read)
+  return redis.call('LRANGE', mailbox, 0, most - 1)
+end
+
+-- An outbox entry's number of tries, the last of them that has begun, and whether
+-- the entry was withdrawn. None if there is no such entry.
+local function attempt_of(prefix, entry)
+  local held = redis.call('HGET', prefix .. 'oa', entry)
+  if not held then return nil end
+  local attempt, begun, mark = string.match(held, '^(%d+):(%d+)(w?)$')
+  return attempt, begun, mark == 'w'
+end
+
+local function drop_entry(prefix, channel, entry)
+  redis.call('ZREM', prefix .. 'out:' .. channel .. ':timer', entry)
+  redis.call('ZREM', prefix .. 'out:' .. channel .. ':opening', entry)
+  redis.call('HDEL', prefix .. 'ob', entry)
+  redis.call('HDEL', prefix .. 'oa', entry)
 end

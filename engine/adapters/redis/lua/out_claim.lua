@@ -1,34 +1,41 @@
 -- Take notifications of one channel that are due, for a lease. What a timer caused
 -- and what an opening caused get half of the slots each, then what is left.
--- channel, slots, lease ms, first shard, number of shards
-local channel, slots, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local first, shards = tonumber(ARGV[4]), tonumber(ARGV[5])
+-- channel, slots, cause whose turn it is, lease ms, first shard, number of shards
+local channel, slots, cause = ARGV[1], whole(ARGV[2]), ARGV[3]
+local lease, first, shards = whole(ARGV[4]), whole(ARGV[5]), whole(ARGV[6])
+local other = cause == 'timer' and 'opening' or 'timer'
 local at = now()
 local found = {}
-local function take(cause, most)
+
+local function take(prefix, zset, entry)
+  local attempt, begun, is_withdrawn = attempt_of(prefix, entry)
+  local body = redis.call('HGET', prefix .. 'ob', entry)
+  local incident = prefix .. 'i:' .. string.match(entry, '^[^|]*')
+  if not attempt or not body or is_withdrawn or redis.call('EXISTS', incident) == 0 then
+    redis.call('ZREM', zset, entry)
+    drop_entry(prefix, channel, entry)
+    return
+  end
+  attempt = attempt + 1
+  redis.call('HSET', prefix .. 'oa', entry, attempt .. ':' .. begun)
+  redis.call('ZADD', zset, 'XX', at + lease, entry)
+  found[#found + 1] = {entry, attempt, body}
+end
+
+local function take_caused_by(cause, most)
   for offset = 0, shards - 1 do
-    if most <= 0 then return end
-    local prefix = '{rung:' .. ((first + offset) % shards) .. '}:'
+    local prefix = prefix_of((first + offset) % shards)
     local zset = prefix .. 'out:' .. channel .. ':' .. cause
-    local entries = redis.call('ZRANGEBYSCORE', zset, '-inf', at, 'LIMIT', 0, most)
-    for _, entry in ipairs(entries) do
-      local attempt = redis.call('HGET', prefix .. 'oa', entry) or '0:'
-      local body = redis.call('HGET', prefix .. 'ob', entry)
-      if not body or string.sub(attempt, -1) == 'w' then
-        redis.call('ZREM', zset, entry)
-        redis.call('HDEL', prefix .. 'ob', entry)
-        redis.call('HDEL', prefix .. 'oa', entry)
-      else
-        local number = tonumber(string.match(attempt, '^%d+')) + 1
-        redis.call('HSET', prefix .. 'oa', entry, number .. ':')
-        redis.call('ZADD', zset, 'XX', at + lease, entry)
-        found[#found + 1] = {entry, number, body}
-        most = most - 1
-      end
-    end
+    repeat
+      local left = most - #found
+      if left <= 0 then return end
+      local entries = redis.call('ZRANGEBYSCORE', zset, '-inf', at, 'LIMIT', 0, left)
+      for _, entry in ipairs(entries) do take(prefix, zset, entry) end
+    until #entries == 0
   end
 end
-take('timer', math.ceil(slots / 2))
-take('opening', slots - #found)
-take('timer', slots - #found)
+
+take_caused_by(cause, math.ceil(slots / 2))
+take_caused_by(other, slots)
+take_caused_by(cause, slots)
 return {at, found}

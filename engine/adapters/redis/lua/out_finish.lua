@@ -1,24 +1,20 @@
 -- Note what became of a notification, or keep it for another try.
--- prefix, entry, channel, attempt, failed (1 or 0), retry at (ms) or '',
+-- prefix, entry, channel, attempt, failed (1 or 0), retry at (ms; 0 never),
 -- incident id, report
-local prefix, entry, channel, attempt, failed, retry_at, id, report = unpack(ARGV, 1, 8)
-local held = redis.call('HGET', prefix .. 'oa', entry)
-if not held then return 0 end
-local is_latest = string.match(held, '^%d+') == attempt
-if failed == '1' and not is_latest then return 0 end
-local timer = prefix .. 'out:' .. channel .. ':timer'
-local opening = prefix .. 'out:' .. channel .. ':opening'
+local prefix, entry, channel, attempt, failed = unpack(ARGV, 1, 5)
+local retry_at, id, report = whole(ARGV[6]), ARGV[7], ARGV[8]
+local latest, _, is_withdrawn = attempt_of(prefix, entry)
+if not latest then return 0 end
+if failed == '1' and latest ~= attempt then return 0 end
 local at = now()
-if retry_at ~= '' and string.sub(held, -1) ~= 'w' then
-  redis.call('HSET', prefix .. 'oa', entry, attempt .. ':')
-  redis.call('ZADD', timer, 'XX', retry_at, entry)
-  redis.call('ZADD', opening, 'XX', retry_at, entry)
-  arm(tonumber(retry_at), at)
+if retry_at > 0 and not is_withdrawn then
+  redis.call('HSET', prefix .. 'oa', entry, attempt .. ':0')
+  for _, cause in ipairs({'timer', 'opening'}) do
+    redis.call('ZADD', prefix .. 'out:' .. channel .. ':' .. cause, 'XX', retry_at, entry)
+  end
+  arm(retry_at, at)
   return 1
 end
 if redis.call('HEXISTS', prefix .. 'i:' .. id, 'v') == 1 then post(prefix, id, report, at) end
-redis.call('ZREM', timer, entry)
-redis.call('ZREM', opening, entry)
-redis.call('HDEL', prefix .. 'ob', entry)
-redis.call('HDEL', prefix .. 'oa', entry)
+drop_entry(prefix, channel, entry)
 return 1

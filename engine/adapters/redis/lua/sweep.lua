@@ -1,38 +1,47 @@
 -- Repair what arq may have dropped: it arms and kicks, it never drains.
--- number of shards, dues read a shard at most, overdue (ms), old wake job (ms),
--- then the outbox lists
-local shards, dues_max = tonumber(ARGV[1]), tonumber(ARGV[2])
-local overdue, old = tonumber(ARGV[3]), tonumber(ARGV[4])
+-- number of shards, overdue (ms), old wake job (ms), wake jobs deleted at most, then
+-- the outbox lists
+local shards, overdue, old, deleted_max = whole(ARGV[1]), whole(ARGV[2]), whole(ARGV[3]), whole(ARGV[4])
 local at = now()
-local buckets, armed, kicked = {}, 0, 0
+local seen, armed, kicked, deleted = {}, 0, 0, 0
+
+local function has_wake(bucket)
+  local id = ID_PREFIX .. bucket
+  return redis.call('EXISTS', JOB_PREFIX .. id) == 1 and redis.call('ZSCORE', QUEUE, id)
+end
+
+local function look_at(due)
+  local bucket = math.floor(due / BUCKET)
+  if not seen[bucket] and not has_wake(bucket) then
+    arm(due, at)
+    armed = armed + 1
+  end
+  seen[bucket] = true
+  repeat bucket = bucket + 1 until not seen[bucket]
+  return bucket * BUCKET
+end
+
 local function watch(zset)
-  local head = redis.call('ZRANGEBYSCORE', zset, '-inf', at - overdue, 'LIMIT', 0, 1)
-  if #head > 0 then
+  if redis.call('ZCOUNT', zset, '-inf', at - overdue - 1) > 0 then
     kick()
     kicked = kicked + 1
   end
-  local soon = redis.call('ZRANGEBYSCORE', zset, at, at + HORIZON, 'WITHSCORES',
-    'LIMIT', 0, dues_max)
-  for item = 2, #soon, 2 do
-    local bucket = math.floor(soon[item] / BUCKET)
-    if not buckets[bucket] then
-      buckets[bucket] = true
-      if redis.call('EXISTS', JOB_PREFIX .. ID_PREFIX .. bucket) == 0
-        or not redis.call('ZSCORE', QUEUE, ID_PREFIX .. bucket) then
-        arm(tonumber(soon[item]), at)
-        armed = armed + 1
-      end
-    end
-  end
+  -- From one bucket that holds something to the next: what else it holds is no matter.
+  local from = at
+  repeat
+    local head = redis.call('ZRANGEBYSCORE', zset, from, at + HORIZON, 'WITHSCORES',
+      'LIMIT', 0, 1)
+    if head[2] then from = look_at(tonumber(head[2])) end
+  until not head[2]
 end
+
 for shard = 0, shards - 1 do
-  local prefix = '{rung:' .. shard .. '}:'
+  local prefix = prefix_of(shard)
   watch(prefix .. 'due')
   watch(prefix .. 'mail')
   for item = 5, #ARGV do watch(prefix .. 'out:' .. ARGV[item]) end
 end
-local gone = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', at - old, 'LIMIT', 0, 1000)
-local deleted = 0
+local gone = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', at - old - 1, 'LIMIT', 0, deleted_max)
 for _, id in ipairs(gone) do
   if string.sub(id, 1, #ID_PREFIX) == ID_PREFIX then
     redis.call('ZREM', QUEUE, id)

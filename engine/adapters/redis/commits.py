@@ -1,0 +1,118 @@
+"""What a commit says to its script."""
+
+from engine.adapters.redis import keys
+from engine.adapters.redis.client import Argument
+from engine.codec import (
+    encode_entry,
+    encode_incident,
+    encode_record,
+    encode_send,
+    encode_snapshot,
+    encode_summary,
+)
+from engine.codec.shapes import milliseconds
+from engine.core.incident import Incident, Status
+from engine.ids import to_number
+from engine.ports import Commit, Summary
+
+OPEN, CLOSED, STAYS = "open", "closed", ""
+
+
+def commit_arguments(
+    commit: Commit, nonce: int, *, with_snapshot: bool
+) -> list[Argument]:
+    """
+    Return the arguments of commit.lua.
+
+    The snapshot's body is left out at first: most often it is stored already, and if
+    not, the script asks for it.
+    """
+    incident, claimed = commit.incident, commit.claimed
+    snapshot = incident.snapshot
+    known = claimed.incident.snapshot.hash if claimed.incident else None
+    due = incident.next_due
+
+    return [
+        keys.prefix_of(incident.id),
+        incident.id,
+        claimed.revision,
+        _revision_after(claimed.revision, nonce),
+        milliseconds(commit.not_before) if commit.not_before else 0,
+        keys.hash_of(incident.integration, incident.key),
+        _index(commit),
+        to_number(incident.id),
+        encode_incident(incident),
+        encode_summary(_summary(incident)),
+        milliseconds(due) if due else "",
+        commit.read_up_to,
+        commit.repeats,
+        snapshot.hash if snapshot.hash != known else "",
+        encode_snapshot(snapshot) if with_snapshot else b"",
+        keys.OCCURRENCE_SECONDS,
+        *_lists(commit),
+    ]
+
+
+def _revision_after(revision: str, nonce: int) -> str:
+    """Count on; the random bits part two writers that count alike."""
+    number = int(revision.split("-", 1)[0]) if revision else 0
+
+    return f"{number + 1}-{nonce:08x}"
+
+
+def _index(commit: Commit) -> str:
+    """Return the index that the incident moves to, if it moves."""
+    before, after = commit.claimed.incident, commit.incident
+    is_open = after.status is not Status.RESOLVED
+    if before is not None and (before.status is not Status.RESOLVED) == is_open:
+        return STAYS
+
+    return OPEN if is_open else CLOSED
+
+
+def _lists(commit: Commit) -> list[Argument]:
+    """Return the five lists of a commit, each after its length."""
+    incident, before = commit.incident, commit.claimed.incident
+    known = before.alerts if before else {}
+    changed = [
+        (fingerprint, record)
+        for fingerprint, record in incident.alerts.items()
+        if known.get(fingerprint) != record
+    ]
+    lists: list[Argument] = [len(commit.history)]
+    lists += [encode_entry(entry) for entry in commit.history]
+    lists.append(len(commit.sends))
+    for send in commit.sends:
+        lists += [
+            keys.outbox_entry(incident.id, send.page, send.rule),
+            keys.outbox_list(send.channel, by_timer=send.caused_by_timer),
+            milliseconds(send.due),
+            encode_send(send),
+        ]
+    lists.append(len(commit.withdrawals))
+    for one in commit.withdrawals:
+        lists += [keys.outbox_entry(incident.id, one.page, one.rule), one.channel]
+    lists.append(len(changed))
+    for fingerprint, record in changed:
+        lists += [fingerprint, encode_record(record)]
+    lists.append(len(commit.ended))
+    lists += [
+        keys.hash_of(incident.integration, occurrence) for occurrence in commit.ended
+    ]
+
+    return lists
+
+
+def _summary(incident: Incident) -> Summary:
+    return Summary(
+        id=incident.id,
+        title=incident.title,
+        status=incident.status,
+        integration=incident.integration,
+        opened_at=incident.opened_at,
+        alert_count=incident.alert_count,
+        firing_count=incident.firing_count,
+        acknowledged_by=incident.acknowledged_by,
+        exhausted_at=incident.exhausted_at,
+        resolved_at=incident.resolved_at,
+    )

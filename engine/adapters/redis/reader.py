@@ -1,0 +1,103 @@
+"""Lists of incidents, merged over the shards, and their histories."""
+
+import heapq
+from collections.abc import Sequence
+from itertools import islice
+
+import structlog
+
+from engine.adapters.redis import keys
+from engine.adapters.redis.client import Client, meaning_of
+from engine.codec import decode_entry, decode_summary
+from engine.core.incident import Status
+from engine.errors import UnknownIncidentError, UnreadableError
+from engine.ids import show_incident_id, to_number
+from engine.ports import Entry, Summary
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class RedisReader:
+    """Shows incidents: from their summaries, never from their states."""
+
+    def __init__(self, client: Client, *, shards: int) -> None:
+        self._client = client
+        self._shards = shards
+
+    async def summaries(
+        self, statuses: frozenset[Status], limit: int, before: str | None = None
+    ) -> Sequence[Summary]:
+        """Return incidents older than the id `before`, newest first."""
+        found: list[Summary] = []
+        while len(found) < limit:
+            ids = await self._ids(_indexes(statuses), limit, before)
+            summaries = await self._summaries(ids)
+            found += [one for one in summaries if one.status in statuses]
+            if len(ids) < limit:
+                break
+            before = ids[-1]
+
+        return found[:limit]
+
+    async def history(self, incident_id: str) -> Sequence[Entry]:
+        """Return what happened to an incident, oldest first."""
+        prefix = keys.prefix_of(incident_id)
+        lines = await self._client.ask("LRANGE", f"{prefix}h:{incident_id}", 0, -1)
+        if not lines:
+            raise UnknownIncidentError(incident_id)
+
+        return [decode_entry(line) for line in lines]
+
+    async def _ids(
+        self, indexes: Sequence[str], limit: int, before: str | None
+    ) -> list[str]:
+        """Return the newest ids below one, over all shards, each once."""
+        below = f"({to_number(before)}" if before else "+inf"
+        span = (below, "-inf", "LIMIT", 0, limit)
+        pages = await self._client.ask_each(
+            [
+                ("ZREVRANGEBYSCORE", f"{keys.prefix(shard)}{index}", *span)
+                for index in indexes
+                for shard in range(self._shards)
+            ]
+        )
+        for page in pages:
+            if isinstance(page, Exception):
+                raise meaning_of(page) from page
+        merged = heapq.merge(*pages, reverse=True)
+
+        return [one.decode() for one in islice(dict.fromkeys(merged), limit)]
+
+    async def _summaries(self, ids: Sequence[str]) -> list[Summary]:
+        replies = await self._client.ask_each(
+            [("HGET", f"{keys.prefix_of(one)}i:{one}", "y") for one in ids]
+        )
+        read = zip(ids, replies, strict=True)
+
+        return [summary for each in read if (summary := _summary(*each))]
+
+
+def _summary(incident_id: str, text: object) -> Summary | None:
+    """Read one summary; one that cannot be read must not hide the others."""
+    if not isinstance(text, bytes):
+        return None
+    try:
+        return decode_summary(text)
+    except UnreadableError as error:
+        log.warning(
+            "summary.unreadable",
+            incident_id=show_incident_id(incident_id),
+            error=str(error),
+        )
+        return None
+
+
+def _indexes(statuses: frozenset[Status]) -> list[str]:
+    """Return the indexes to read, in the order in which incidents move."""
+    indexes = []
+    if statuses - {Status.RESOLVED}:
+        indexes.append("open")
+    if Status.RESOLVED in statuses:
+        indexes.append("closed")
+
+    return indexes

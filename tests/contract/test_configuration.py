@@ -1,0 +1,135 @@
+"""What every keeper of the directory promises."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from engine.adapters.memory import ManualClock, MemoryConfiguration
+from engine.adapters.redis.configuration import RedisConfiguration
+from engine.directory import Directory, User
+from engine.errors import StoreUnavailableError
+from engine.ports import Configuration
+from tests.contract.conftest import MEMORY
+from tests.contract.making import MILLISECOND, SECOND, START
+from tests.support.redis_backends import REDISES, OnRedis, Servers, on_redis
+from tests.support.redis_fixtures import on_fixture
+
+__all__ = ["on_fixture"]
+ALICE = Directory(version=1, users={"alice": User(id="alice", name="Alice")})
+BOB = Directory(version=2, users={"bob": User(id="bob", name="Bob")})
+
+Another = Callable[[], Configuration]
+
+
+@pytest.fixture(params=[MEMORY, *REDISES], ids=str)
+async def another(
+    request: pytest.FixtureRequest, servers: Servers
+) -> AsyncIterator[Another]:
+    """Return what makes the configuration of one more process."""
+    if request.param == MEMORY:
+        only = MemoryConfiguration()
+        yield lambda: only
+        return
+    async with on_redis(request.param, servers, START) as on:
+        yield lambda: RedisConfiguration(on.client, on.clock)
+
+
+async def test_empty(another: Another) -> None:
+    """An empty store has an empty directory."""
+    assert Directory() == await another().read()
+
+
+@pytest.mark.parametrize("first", [ALICE, ALICE.model_copy(update={"version": 0})])
+async def test_seeded(another: Another, first: Directory) -> None:
+    """A first directory is stored once, and every process reads it."""
+    one, two = another(), another()
+    before = await two.read()
+    stored = await one.seed(first)
+    again = await two.seed(BOB)
+
+    assert Directory() == before
+    assert stored
+    assert not again
+    assert [first] * 3 == [
+        await one.read(),
+        await two.read(),
+        await another().read(),
+    ]
+
+
+async def put(on: OnRedis, directory: Directory) -> None:
+    """Put a directory in the place of another, as a later process does."""
+    await on.redis.delete("rung:directory")
+    await RedisConfiguration(on.client, on.clock).seed(directory)
+
+
+async def test_a_second_old(on: OnRedis) -> None:
+    """What was read is used for a second, and then looked at again."""
+    configuration = RedisConfiguration(on.client, on.clock)
+    await configuration.seed(ALICE)
+    await configuration.read()
+    await put(on, BOB)
+    await on.advance(SECOND - MILLISECOND)
+    before = await configuration.read()
+    await on.advance(MILLISECOND)
+
+    assert ALICE == before
+    assert BOB == await configuration.read()
+
+
+async def test_same_version(on: OnRedis) -> None:
+    """While the version stays, the directory is the same object."""
+    configuration = RedisConfiguration(on.client, on.clock)
+    await configuration.seed(ALICE)
+    first = await configuration.read()
+    await on.advance(timedelta(minutes=1))
+
+    assert first is await configuration.read()
+
+
+async def test_gone(on: OnRedis) -> None:
+    """A store that has lost its directory does not take it from the processes."""
+    configuration = RedisConfiguration(on.client, on.clock)
+    await configuration.seed(ALICE)
+    await configuration.read()
+    await on.redis.delete("rung:directory")
+    await on.advance(timedelta(minutes=1))
+
+    assert ALICE == await configuration.read()
+
+
+async def test_newer(on: OnRedis) -> None:
+    """What a newer version stored is left to it: the last one known is used."""
+    configuration = RedisConfiguration(on.client, on.clock)
+    await configuration.seed(ALICE)
+    await configuration.read()
+    await on.redis.hset(  # type: ignore[misc]
+        "rung:directory", mapping={"version": 9, "body": "9{}"}
+    )
+    await on.advance(timedelta(minutes=1))
+    known = await configuration.read()
+    with pytest.raises(StoreUnavailableError):
+        await RedisConfiguration(on.client, on.clock).read()
+
+    assert ALICE == known
+
+
+async def test_down(on: OnRedis) -> None:
+    """While Redis is down the last one known is used; without one there is none."""
+    configuration = RedisConfiguration(on.client, on.clock)
+    await configuration.seed(ALICE)
+    await configuration.read()
+    on.client.redis = nowhere()
+    await on.advance(timedelta(minutes=1))
+    known = await configuration.read()
+    with pytest.raises(StoreUnavailableError):
+        await RedisConfiguration(on.client, on.clock).read()
+
+    assert ALICE == known
+
+
+def nowhere() -> Redis:
+    """Return a client of a server that does not exist."""
+    return Redis.from_url("redis://127.0.0.1:1/0")

@@ -1,0 +1,97 @@
+"""Rung as its users run it: a process of its own, ended by its process id."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+PATIENCE_SECONDS = 20
+LOOK_AGAIN_SECONDS = 0.02
+NOT_PASSED_ON = ("REDIS_URL", "PORT", "RUNG_HOST", "RUNG_DATA_DIR")
+AN_ALERT = {
+    "alerts": [{"status": "firing", "labels": {"alertname": "DiskFull", "host": "db1"}}]
+}
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Return as soon as something holds; fail if it does not for a while."""
+    for _ in range(int(PATIENCE_SECONDS / LOOK_AGAIN_SECONDS)):
+        if holds():
+            return
+        time.sleep(LOOK_AGAIN_SECONDS)
+    message = f"it did not hold within {PATIENCE_SECONDS} s"
+    raise AssertionError(message)
+
+
+@dataclass
+class Rung:
+    """A running rung, and what it has written so far."""
+
+    process: "subprocess.Popen[bytes]"
+    output: Path
+
+    def text(self) -> str:
+        """Return what it has written so far."""
+        return self.output.read_text(encoding="utf-8")
+
+    def wait_for(self, pattern: str, count: int = 1) -> list[Any]:
+        """Return what matches as soon as it has written it so often."""
+
+        def found() -> bool:
+            return len(re.findall(pattern, self.text())) >= count
+
+        eventually(lambda: found() or self.process.poll() is not None)
+        assert found(), f"no {pattern!r} in:\n{self.text()}"
+
+        return re.findall(pattern, self.text())
+
+    def address(self) -> str:
+        """Return where it listens, as soon as it does."""
+        [port] = self.wait_for(r'"web.started","address":\["127.0.0.1",(\d+)\]')
+
+        return f"http://127.0.0.1:{port}"
+
+    def wait_until_ready(self) -> None:
+        """Return as soon as it says that it is ready."""
+        address = self.address()
+        eventually(lambda: httpx2.get(f"{address}/readyz").is_success)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send it a signal and return its exit code."""
+        self.process.send_signal(number)
+
+        return self.process.wait(timeout=PATIENCE_SECONDS)
+
+
+@contextmanager
+def running_rung(output: Path, *arguments: str, **environment: str) -> Iterator[Rung]:
+    """Run rung for as long as the block lasts, unless it ends before."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON
+    }
+    with output.open("wb") as opened:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "rung", *arguments],
+            env=inherited | {"PORT": "0"} | environment,
+            stdout=opened,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield Rung(process, output)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
