@@ -30,6 +30,7 @@ from pathlib import Path
 from shutil import which
 
 import redis
+from typing_extensions import override
 
 PROGRAMS = ("redis-server", "valkey-server")
 # A unix socket's path has room for 107 bytes.
@@ -67,6 +68,7 @@ class ServerVersion:
     product: str
     number: tuple[int, int, int]
 
+    @override
     def __str__(self) -> str:
         return f"{self.product} {'.'.join(map(str, self.number))}"
 
@@ -168,7 +170,11 @@ def version_of(binary: Path) -> ServerVersion:
     """
     try:
         text = subprocess.run(  # noqa: S603 - the operator chose the program
-            [binary, "--version"], capture_output=True, text=True, check=True, timeout=10
+            [binary, "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         message = f"{binary} does not run: {error}"
@@ -206,7 +212,9 @@ def _socket_path(directory: Path) -> Path:
     private.mkdir(mode=0o700, exist_ok=True)
     status = private.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        message = f"{private} is not ours alone: remove it, or use a shorter RUNG_DATA_DIR"
+        message = (
+            f"{private} is not ours alone: remove it, or use a shorter RUNG_DATA_DIR"
+        )
         raise ServerDidNotStartError(message)
 
     return private / "redis.sock"
@@ -323,7 +331,7 @@ def _leave(users: int, directory: Path, socket: Path) -> None:
         return
     with redis.Redis(unix_socket_path=str(socket)) as client:
         try:
-            pid = int(client.info("server")["process_id"])  # type: ignore[index]
+            pid = int(client.info("server")["process_id"])
             client.shutdown(nosave=True)
         except (redis.RedisError, OSError):
             pid = 0

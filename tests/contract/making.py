@@ -146,7 +146,7 @@ def a_commit(claimed: Claimed, incident: Incident | None = None, **more: Any) ->
     stored = incident or claimed.incident
     assert stored is not None
     read = claimed.mail[-1].number if claimed.mail else 0
-    fields = {"read_up_to": read, "history": (an_entry(),)} | more
+    fields: dict[str, Any] = {"read_up_to": read, "history": (an_entry(),)} | more
 
     return Commit(claimed=claimed, incident=stored, **fields)
 

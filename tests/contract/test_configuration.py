@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from engine.adapters.memory import ManualClock, MemoryConfiguration
+from engine.adapters.memory import MemoryConfiguration
 from engine.adapters.redis.configuration import RedisConfiguration
 from engine.directory import Directory, User
 from engine.errors import StoreUnavailableError
@@ -132,4 +132,6 @@ async def test_down(on: OnRedis) -> None:
 
 def nowhere() -> Redis:
     """Return a client of a server that does not exist."""
-    return Redis.from_url("redis://127.0.0.1:1/0")
+    client: Redis = Redis.from_url("redis://127.0.0.1:1/0")
+
+    return client

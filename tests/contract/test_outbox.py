@@ -112,7 +112,7 @@ class TestClaim:
         assert [False, False, True, True] == causes([one for [one] in found])
 
     async def test_renewed(self, backend: Backend) -> None:
-        """A lease that is renewed lasts 3 s from then; an old attempt renews nothing."""
+        """A renewed lease lasts 3 s from then; an old attempt renews nothing."""
         _, [delivery] = await with_deliveries(backend, a_send())
         await backend.advance(2 * SECOND)
         await backend.outbox.renew([delivery])

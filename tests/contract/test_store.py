@@ -429,7 +429,7 @@ class TestRelease:
         assert [Stored.DONE] == list(await backend.store.commit([a_commit(claimed)]))
 
     async def test_parked(self, backend: Backend) -> None:
-        """An incident that is parked comes back after 2, 4, 8 s and so on, at most 60."""
+        """A parked incident comes back after 2, 4, 8 s and so on, at most 60."""
         await an_open_one(backend, START)
         pauses = []
         for count in range(8):

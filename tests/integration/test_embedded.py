@@ -40,12 +40,12 @@ def _environment(request: pytest.FixtureRequest) -> dict[str, str]:
 
 def _increment(socket: Path) -> int:
     with redis.Redis(unix_socket_path=str(socket)) as client:
-        return int(client.incr("counter"))  # type: ignore[arg-type]
+        return int(client.incr("counter"))
 
 
 def _process_id(socket: Path) -> int:
     with redis.Redis(unix_socket_path=str(socket)) as client:
-        return int(client.info("server")["process_id"])  # type: ignore[index]
+        return int(client.info("server")["process_id"])
 
 
 def _is_running(pid: int) -> bool:
@@ -60,7 +60,7 @@ def _is_running(pid: int) -> bool:
 @pytest.fixture(name="killed_parent")
 def _killed_parent(tmp_path: Path, environment: dict[str, str]) -> Iterator[Path]:
     """A data directory whose `rung up` was killed with -9."""
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - this interpreter
         [sys.executable, "-c", CHILD, str(tmp_path)],
         env={**environment, "PYTHONPATH": str(Path.cwd())},
         stdin=subprocess.PIPE,

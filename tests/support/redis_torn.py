@@ -8,9 +8,21 @@ from engine.adapters.redis.scripts import Script
 from tests.support.redis_time import TIME_KEY
 
 # Every command of ours that writes.
-WRITES = (
-    "DEL EXPIRE HDEL HINCRBY HSET HSETNX LPUSH LSET LTRIM RPUSH SET ZADD ZREM".split()
-)
+WRITES = [
+    "DEL",
+    "EXPIRE",
+    "HDEL",
+    "HINCRBY",
+    "HSET",
+    "HSETNX",
+    "LPUSH",
+    "LSET",
+    "LTRIM",
+    "RPUSH",
+    "SET",
+    "ZADD",
+    "ZREM",
+]
 CUT = """
 local real, left = redis, {after}
 local writes = {{{writes}}}
@@ -42,9 +54,9 @@ async def contents(redis: Redis) -> dict[str, Any]:
 async def _content(redis: Redis, name: bytes) -> Any:
     match await redis.type(name):
         case b"hash":
-            return await redis.hgetall(name)  # type: ignore[misc]
+            return await redis.hgetall(name)  # type: ignore[misc, arg-type]
         case b"list":
-            return await redis.lrange(name, 0, -1)  # type: ignore[misc]
+            return await redis.lrange(name, 0, -1)  # type: ignore[misc, arg-type]
         case b"zset":
             return dict(await redis.zrange(name, 0, -1, withscores=True))
         case _:

@@ -13,6 +13,7 @@ from pathlib import Path
 from shutil import which
 
 import redis
+from typing_extensions import override
 
 from workers.embedded import EmbeddedRedisError, ServerVersion, version_of
 
@@ -27,6 +28,7 @@ class Server:
     binary: Path
     version: ServerVersion
 
+    @override
     def __str__(self) -> str:
         return str(self.version).replace(" ", "-")
 
@@ -75,7 +77,7 @@ class RunningServer:
         """Start it, on the port it had before if it had one."""
         for _ in range(10):
             port = self.port or _free_port()
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - a server found here
                 [self.server.binary, *self._options(port)], stdout=subprocess.DEVNULL
             )
             if self._answers(port):
