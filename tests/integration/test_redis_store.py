@@ -112,7 +112,7 @@ class TestUnreadable:
         """Mail of a newer version is not thrown away: its incident waits for it."""
         await on.mailbox.append([a_firing()])
         [name] = await on.redis.keys("*}:m:*")
-        await on.redis.lset(name, 0, b"1 0 " + NEWER)  # type: ignore[misc]
+        await on.redis.lset(name, 0, b"1 0 " + NEWER)  # type: ignore[misc, arg-type]
 
         assert [] == list(await on.store.claim(Lane.MAIL))
         assert 1 == await on.redis.llen(name)  # type: ignore[misc]
