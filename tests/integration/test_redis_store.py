@@ -1,7 +1,6 @@
 """What only the store on Redis promises: parking, fences, scripts, nothing left over."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,10 +13,9 @@ from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.store import RedisStore
 from engine.core.events import DeliveryReported, Outcome
-from engine.core.incident import Incident
 from engine.errors import UnreadableError
 from engine.ids import to_text
-from engine.ports import Claimed, Lane, Posting, RoutedAlert, Stored
+from engine.ports import Claimed, Lane, Posting, Stored
 from tests.contract.making import (
     MILLISECOND,
     SECOND,
@@ -460,7 +458,3 @@ class TestClient:
         after = await client.time()
 
         assert before <= observed[1] <= after
-
-
-def kept(*_: Incident | RoutedAlert | Any) -> None:
-    """Keep the names that annotations of this module need."""
