@@ -19,7 +19,7 @@ from tests.support.servers import (
     running_server,
 )
 
-PAGED = r"PAGE  (\w+)  DiskFull  \((inc_\w+) · attempt [^)]+\)"
+PAGED = r"PAGE  (\w+)  DiskFull  \((inc_\w+) · page \w+ · attempt [^)]+\)"
 
 Start = Callable[..., AbstractContextManager[Rung]]
 
@@ -191,7 +191,7 @@ def test_web_and_worker(start: Start, server: RunningServer, tmp_path: Path) -> 
         eventually(lambda: "PAGE" in one.text() + two.text())
         codes = [each.end() for each in (web, one, two)]
 
-    assert 1 == (one.text() + two.text()).count(f"({incident} · attempt")
+    assert 1 == (one.text() + two.text()).count(f"({incident} · page")
     assert [0, 0, 0] == codes
 
 

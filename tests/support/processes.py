@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(LOOK_AGAIN_SECONDS)
     message = f"it did not hold within {PATIENCE_SECONDS} s"
     raise AssertionError(message)
+
+
+def holds_for(duration: timedelta, holds: Callable[[], bool]) -> None:
+    """Return after a while; fail as soon as something no longer holds."""
+    until = time.monotonic() + duration.total_seconds()
+    while time.monotonic() < until:
+        assert holds()
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 @dataclass

@@ -76,7 +76,7 @@ class RunningServer:
     def start(self) -> None:
         """Start it, on the port it had before if it had one."""
         for _ in range(10):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             self._process = subprocess.Popen(  # noqa: S603 - a server found here
                 [self.server.binary, *self._options(port)], stdout=subprocess.DEVNULL
             )
@@ -135,7 +135,7 @@ def running_server(
         running.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         port: int = opened.getsockname()[1]

@@ -35,7 +35,7 @@ async def shown(page: Notification) -> str:
 async def test_line() -> None:
     """A page is one line: who, what, which incident and which attempt."""
     assert (
-        "PAGE  alice  DiskFull on db1  (inc_0E4QW8R1T5A · attempt 1)\n"
+        "PAGE  alice  DiskFull on db1  (inc_0E4QW8R1T5A · page k · attempt 1)\n"
         == await shown(PAGE)
     )
 
@@ -74,7 +74,7 @@ async def test_stripped(title: str, expected: str) -> None:
     """No title can move the cursor, colour the screen or begin a line of its own."""
     line = await shown(replace(PAGE, title=title))
 
-    assert f"PAGE  alice  {expected}  (inc_0E4QW8R1T5A · attempt 1)\n" == line
+    assert f"PAGE  alice  {expected}  (inc_0E4QW8R1T5A · page k · attempt 1)\n" == line
 
 
 async def test_closed() -> None:

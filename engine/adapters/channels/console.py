@@ -14,6 +14,7 @@ from engine.ports import DeliveryResult, Notification
 
 TITLE_LENGTH_MAX = 200
 NAME_LENGTH_MAX = 60
+KEY_LENGTH = 8
 # A pipe that nobody reads fills up. It must not hold up the whole process.
 LOOKS_MAX, LOOK_AGAIN_SECONDS = 100, 0.05
 # A terminal obeys what it is shown: colours, titles, clipboards.
@@ -72,11 +73,17 @@ def _failed(detail: str) -> DeliveryResult:
 
 
 def write_page(notification: Notification) -> str:
-    """Write a page as a line: who, what, and which attempt of which incident."""
+    """
+    Write a page as a line: who, what, and which attempt of which page it is.
+
+    The same page keeps its name over attempts and crashes, so that one line too many
+    is seen to be the same page, and not another one.
+    """
     who = plain(notification.person, NAME_LENGTH_MAX)
     title = plain(notification.title, TITLE_LENGTH_MAX)
     incident = show_incident_id(notification.incident_id)
-    about = f"{incident} · attempt {notification.attempt}"
+    page = notification.key[:KEY_LENGTH]
+    about = f"{incident} · page {page} · attempt {notification.attempt}"
     if notification.late_by_seconds:
         about += f" · {notification.late_by_seconds} s late"
 
