@@ -136,6 +136,7 @@ def running_server(
 
 
 def free_port() -> int:
+    """Return a port that nobody listens on just now."""
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         port: int = opened.getsockname()[1]
