@@ -5,8 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from engine.core.alerts import Alert, AlertRecord, AlertStatus
 from engine.core.effects import Send, Withdraw
 from engine.core.events import WokeUp
@@ -186,9 +184,3 @@ async def with_deliveries(
     claimed = await an_open_one(backend, sends=sends)
 
     return claimed, list(await backend.outbox.claim("sms", len(sends)))
-
-
-def not_in_memory(request: pytest.FixtureRequest, why: str) -> None:
-    """Expect the memory adapter to fail."""
-    if "memory" in request.node.name:
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))

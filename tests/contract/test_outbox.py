@@ -20,7 +20,6 @@ from tests.contract.making import (
     a_withdrawal,
     an_open_one,
     done,
-    not_in_memory,
     with_deliveries,
 )
 
@@ -101,11 +100,8 @@ class TestClaim:
         assert [False, False, True, True] == causes(first)
         assert [True, True] == causes(rest)
 
-    async def test_turns_one_by_one(
-        self, backend: Backend, request: pytest.FixtureRequest
-    ) -> None:
+    async def test_turns_one_by_one(self, backend: Backend) -> None:
         """With one slot free at a time, neither cause starves."""
-        not_in_memory(request, "takes a timer each time")
         await an_open_one(backend, sends=mixed(4, 4))
         found = [await backend.outbox.claim("sms", 1) for _ in range(4)]
 
@@ -277,11 +273,8 @@ class TestFinish:
 
         assert [] == await attempts(backend)
 
-    async def test_withdrawn_between_attempts(
-        self, backend: Backend, request: pytest.FixtureRequest
-    ) -> None:
+    async def test_withdrawn_between_attempts(self, backend: Backend) -> None:
         """An attempt that began before another was claimed still counts."""
-        not_in_memory(request, "forgets that an attempt began when the next is claimed")
         claimed, [old] = await with_deliveries(backend, a_send())
         await backend.outbox.begin(old)
         await backend.advance(SEND_LEASE)

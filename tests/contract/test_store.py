@@ -25,7 +25,6 @@ from tests.contract.making import (
     an_open_one,
     claimed_by_mail,
     done,
-    not_in_memory,
     resolved,
     walks,
 )
@@ -462,11 +461,8 @@ class TestRelease:
         assert [] == early
         assert 1 == claimed.failures
 
-    async def test_mail_while_parked(
-        self, backend: Backend, request: pytest.FixtureRequest
-    ) -> None:
+    async def test_mail_while_parked(self, backend: Backend) -> None:
         """What comes in while an incident is parked waits with it."""
-        not_in_memory(request, "claims a parked incident that gets its first mail")
         await an_open_one(backend, START)
         await backend.store.release(await backend.store.claim(Lane.DUE), park=True)
         await backend.mailbox.append([a_firing(fingerprint="db2")])

@@ -1,17 +1,12 @@
-"""
-Adapters that live in this process: for tests, replays and a first look.
+"""Incidents, their mail and what they send, in dicts."""
 
-They keep the promises of the ports like the others do, on a clock that moves only
-when told to. What is stored goes through the codec, so what could not be stored
-elsewhere cannot be stored here.
-"""
-
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import product
 
-import anyio
-
+from engine.adapters.memory.clock import CountingIds, ManualClock
+from engine.adapters.memory.letters import Letters
 from engine.codec import (
     decode_entry,
     decode_incident,
@@ -21,87 +16,29 @@ from engine.codec import (
     encode_mail,
 )
 from engine.core.alerts import AlertRecord, AlertStatus
-from engine.core.effects import Send
-from engine.core.events import DeliveryReported, Outcome
+from engine.core.events import DeliveryReported
 from engine.core.incident import Incident, Status
-from engine.directory import Directory
 from engine.errors import OverloadedError, UnknownIncidentError
-from engine.ids import mint
+from engine.ids import RANDOM_BITS, SHARDS_MAX
 from engine.ports import (
     Answer,
     Claimed,
     Commit,
-    Delivery,
-    DeliveryResult,
     Entry,
     Lane,
     Mail,
-    Notification,
     Posting,
     Receipt,
     RoutedAlert,
     Stored,
     Summary,
-    Wake,
 )
 from policies.policy import Snapshot
 
 LEASE = timedelta(seconds=2)
-SEND_LEASE = timedelta(seconds=3)
 OCCURRENCE_KEPT = timedelta(hours=24)
 PARK_SECONDS_MAX = 60
 CLAIM_MAX, MAIL_MAX, MAILBOX_MAX = 256, 200, 10_000
-WOKEN_AHEAD = timedelta(milliseconds=150)
-
-
-class ManualClock:
-    """A clock that moves only when told to."""
-
-    def __init__(self, at: datetime) -> None:
-        self._at = at
-        self._moved = anyio.Event()
-
-    def now(self) -> datetime:
-        """Return the current time."""
-        return self._at
-
-    async def sleep_until(self, at: datetime) -> None:
-        """Return when somebody has moved the clock there."""
-        while self._at < at:
-            await self._moved.wait()
-
-    def advance(self, by: timedelta) -> None:
-        """
-        Move forward.
-
-        Raises:
-            ValueError: If that would be back.
-        """
-        if by < timedelta(0):
-            message = "time cannot go backwards"
-            raise ValueError(message)
-        self._at += by
-        self._moved.set()
-        self._moved = anyio.Event()
-
-
-class CountingIds:
-    """Makes ids by counting, so that every run makes the same."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def incident_id(self, at: datetime, shard: int) -> str:
-        """Return the next id."""
-        self._count += 1
-
-        return mint(at, shard, self._count)
-
-    def command_id(self) -> str:
-        """Return the next id."""
-        self._count += 1
-
-        return f"c{self._count}"
 
 
 @dataclass
@@ -132,18 +69,6 @@ class _Kept:
         return decode_incident(self.state, self.snapshot, dict(self.alerts))
 
 
-@dataclass
-class _Letter:
-    """One entry of the outbox."""
-
-    incident_id: str
-    send: Send
-    at: datetime
-    attempt: int = 0
-    is_begun: bool = False
-    is_withdrawn: bool = False
-
-
 class MemoryStore:
     """Keeps incidents, their mail and what they send, in dicts."""
 
@@ -153,16 +78,16 @@ class MemoryStore:
         self._kept: dict[str, _Kept] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._ended: dict[tuple[str, str], datetime] = {}
-        self._outbox: dict[tuple[str, str, int], _Letter] = {}
+        self.letters = Letters()
         self.late: list[RoutedAlert] = []
 
     def next_due(self) -> datetime | None:
         """Return when anything is due next: a timer, mail or a send."""
         dues = [kept.due_at for kept in self._kept.values() if kept.due_at]
         dues += [kept.mail_at for kept in self._kept.values() if kept.mail_at]
-        dues += [letter.at for letter in self._outbox.values()]
+        sends_due = self.letters.next_due()
 
-        return min(dues, default=None)
+        return min([*dues, sends_due] if sends_due else dues, default=None)
 
     async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
         """Put each alert into the mailbox of the open incident with its key."""
@@ -211,7 +136,8 @@ class MemoryStore:
                 seconds = min(2**kept.failures, PARK_SECONDS_MAX)
                 until = self._clock.now() + timedelta(seconds=seconds)
                 kept.due_at = until if kept.due_at else None
-                kept.mail_at = until if kept.mail_at else None
+                # Also without mail: what comes in meanwhile waits with the rest.
+                kept.mail_at = until
             else:
                 kept.due_at = kept.due
                 kept.mail_at = self._clock.now() if kept.mail else None
@@ -274,10 +200,13 @@ class MemoryStore:
         return True
 
     def _fresh_id(self) -> str:
-        while (minted := self._ids.incident_id(self._clock.now(), 0)) in self._kept:
-            pass
-
-        return minted
+        """Mint until an id is free; what one shard has no room for goes to the next."""
+        for shard, _ in product(range(SHARDS_MAX), range(1 << RANDOM_BITS)):
+            minted = self._ids.incident_id(self._clock.now(), shard)
+            if minted not in self._kept:
+                return minted
+        message = "there are no ids left at this time"
+        raise OverloadedError(message)
 
     def _post(self, incident_id: str, body: bytes) -> None:
         kept = self._kept[incident_id]
@@ -322,11 +251,9 @@ class MemoryStore:
         incident = commit.incident
         kept = self._kept[incident.id]
         for send in commit.sends:
-            self._outbox[incident.id, send.page, send.rule] = _Letter(
-                incident_id=incident.id, send=send, at=send.due
-            )
-        for one in commit.withdrawals:
-            self._withdraw((incident.id, one.page, one.rule))
+            self.letters.put(incident.id, send)
+        for withdrawal in commit.withdrawals:
+            self.letters.withdraw(incident.id, withdrawal)
         kept.history[commit.claimed.history_count :] = map(encode_entry, commit.history)
         for occurrence in commit.ended:
             self._ended[incident.integration, occurrence] = self._clock.now()
@@ -362,39 +289,6 @@ class MemoryStore:
 
         return None
 
-    def _withdraw(self, name: tuple[str, str, int]) -> None:
-        letter = self._outbox.get(name)
-        if letter is not None and letter.is_begun:
-            letter.is_withdrawn = True
-        else:
-            self._outbox.pop(name, None)
-
-    def letters(self, channel: str) -> Iterator[_Letter]:
-        """Yield what is due on a channel, one caused by a timer, one by an opening."""
-        now = self._clock.now()
-        due = [
-            letter
-            for letter in self._outbox.values()
-            if letter.send.channel == channel and letter.at <= now
-        ]
-        due.sort(key=lambda letter: letter.at)
-        by_timer = [letter for letter in due if letter.send.caused_by_timer]
-        by_opening = [letter for letter in due if not letter.send.caused_by_timer]
-        while by_timer or by_opening:
-            yield from by_timer[:1]
-            yield from by_opening[:1]
-            del by_timer[:1], by_opening[:1]
-
-    def drop(self, letter: _Letter) -> None:
-        """Forget an entry of the outbox."""
-        self._outbox.pop((letter.incident_id, letter.send.page, letter.send.rule), None)
-
-    def letter(self, delivery: Delivery) -> _Letter | None:
-        """Return the entry that a delivery is of."""
-        send = delivery.send
-
-        return self._outbox.get((delivery.incident_id, send.page, send.rule))
-
     def report(self, incident_id: str, event: DeliveryReported) -> None:
         """Put an outcome into the mailbox."""
         self._post(incident_id, encode_mail(event))
@@ -402,164 +296,6 @@ class MemoryStore:
     def current(self, incident_id: str) -> Incident | None:
         """Return an incident as it is stored."""
         return self._kept[incident_id].incident()
-
-
-class MemoryOutbox:
-    """The outbox of a memory store."""
-
-    def __init__(self, store: MemoryStore, clock: ManualClock) -> None:
-        self._store = store
-        self._clock = clock
-
-    async def claim(self, channel: str, slots: int) -> Sequence[Delivery]:
-        """Take notifications that are due, for the length of a lease."""
-        found: list[Delivery] = []
-        for letter in list(self._store.letters(channel)):
-            if len(found) >= slots:
-                break
-            if letter.is_withdrawn:
-                self._store.drop(letter)
-                continue
-            letter.attempt += 1
-            letter.is_begun = False
-            letter.at = self._clock.now() + SEND_LEASE
-            found.append(
-                Delivery(
-                    incident_id=letter.incident_id,
-                    send=letter.send,
-                    attempt=letter.attempt,
-                )
-            )
-
-        return found
-
-    async def renew(self, deliveries: Sequence[Delivery]) -> None:
-        """Lengthen the leases of sends that are under way."""
-        for delivery in deliveries:
-            letter = self._store.letter(delivery)
-            if letter and letter.attempt == delivery.attempt:
-                letter.at = self._clock.now() + SEND_LEASE
-
-    async def begin(self, delivery: Delivery) -> Incident | None:
-        """Ask whether to send at all; from here on it is in flight."""
-        letter = self._store.letter(delivery)
-        if letter is None or letter.is_withdrawn or letter.attempt != delivery.attempt:
-            return None
-        letter.is_begun = True
-
-        return self._store.current(delivery.incident_id)
-
-    async def finish(
-        self,
-        delivery: Delivery,
-        outcome: Outcome,
-        detail: str,
-        retry_at: datetime | None,
-    ) -> None:
-        """Note the outcome in the incident's mailbox, or keep it for another try."""
-        letter = self._store.letter(delivery)
-        if letter is None:
-            return
-        if outcome is Outcome.FAILED and letter.attempt != delivery.attempt:
-            return
-        if retry_at and not letter.is_withdrawn:
-            letter.at, letter.is_begun = retry_at, False
-            return
-        self._store.drop(letter)
-        self._store.report(
-            delivery.incident_id,
-            DeliveryReported(
-                at=self._clock.now(),
-                page=delivery.send.page,
-                rule=delivery.send.rule,
-                attempt=delivery.attempt,
-                outcome=outcome,
-                detail=detail,
-            ),
-        )
-
-
-class MemoryConfiguration:
-    """Keeps the directory in a variable."""
-
-    def __init__(self, directory: Directory | None = None) -> None:
-        self._directory = directory
-
-    async def read(self) -> Directory:
-        """Return the directory."""
-        return self._directory or Directory()
-
-    async def seed(self, directory: Directory) -> bool:
-        """Store a first directory if there is none; tell whether it was stored."""
-        if self._directory is not None:
-            return False
-        self._directory = directory
-
-        return True
-
-    def change(self, directory: Directory) -> None:
-        """Put another directory in the place of this one."""
-        self._directory = replace_version(
-            directory, (self._directory or directory).version
-        )
-
-
-class MemoryTimers:
-    """Wakes on a manual clock."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self._clock = clock
-        self._armed: set[datetime] = set()
-        self._changed = anyio.Event()
-
-    async def arm(self, dues: Sequence[datetime]) -> None:
-        """Have `run` wake shortly before each of these times."""
-        self._armed.update(dues)
-        self._changed.set()
-        self._changed = anyio.Event()
-
-    async def run(self, wake: Callable[[Wake], Awaitable[None]]) -> None:
-        """Call `wake` whenever it is time, never beside itself, until cancelled."""
-        while True:
-            due = min(self._armed, default=None)
-            if due is None:
-                await self._changed.wait()
-                continue
-            now = self._clock.now()
-            if due - WOKEN_AHEAD > now:
-                await self._wait(due - WOKEN_AHEAD)
-                continue
-            self._armed = {at for at in self._armed if at - WOKEN_AHEAD > now}
-            await wake(Wake.KICK if due <= now else Wake.DUE)
-
-    async def _wait(self, until: datetime) -> None:
-        """Wait for the time, or for another one to be armed."""
-        async with anyio.create_task_group() as tasks:
-
-            async def changed() -> None:
-                await self._changed.wait()
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(changed)
-            await self._clock.sleep_until(until)
-            tasks.cancel_scope.cancel()
-
-
-class MemoryChannel:
-    """Remembers what it was given; answers as it was told to."""
-
-    def __init__(self) -> None:
-        self.sent: list[Notification] = []
-        self.answers: dict[str, DeliveryResult] = {}
-
-    async def send(self, notification: Notification) -> DeliveryResult:
-        """Remember a notification, unless its person cannot be reached."""
-        answer = self.answers.get(notification.person)
-        if answer is not None and answer.outcome is Outcome.FAILED:
-            return answer
-        self.sent.append(notification)
-
-        return answer or DeliveryResult(outcome=Outcome.SENT)
 
 
 def summary_of(incident: Incident) -> Summary:
@@ -576,8 +312,3 @@ def summary_of(incident: Incident) -> Summary:
         exhausted_at=incident.exhausted_at,
         resolved_at=incident.resolved_at,
     )
-
-
-def replace_version(directory: Directory, version: int) -> Directory:
-    """Return the directory as the version after this one."""
-    return directory.model_copy(update={"version": version + 1})
