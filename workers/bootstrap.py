@@ -49,7 +49,6 @@ SOCKET_SECONDS_MAX = 5
 CONNECT_SECONDS_MAX = 2
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
 NONCE_BITS = 32
-ON_CALL_FILE = "on_call.yaml"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -189,9 +188,9 @@ def _channels() -> dict[str, Channel]:
 def _lookup(
     settings: Settings, configuration: Configuration, clock: Clock
 ) -> OnCallLookup:
-    """Ask the file in the configuration directory, if one is set; else the table."""
-    if settings.config_dir is not None:
-        return StaticFileLookup(settings.config_dir / ON_CALL_FILE, clock)
+    """Ask the static file, if one is set; else the table in the directory."""
+    if settings.on_call_file is not None:
+        return StaticFileLookup(settings.on_call_file, clock)
 
     return TableLookup(configuration)
 

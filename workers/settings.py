@@ -52,7 +52,7 @@ class Settings(BaseModel):
     port: Annotated[int, Field(alias="PORT", ge=0, le=65_535)] = 8080
     host: Annotated[str, Field(alias="RUNG_HOST")] = "127.0.0.1"
     data_dir: Annotated[Path, Field(alias="RUNG_DATA_DIR")] = Path(".rung")
-    config_dir: Annotated[Path | None, Field(alias="RUNG_CONFIG_DIR")] = None
+    on_call_file: Annotated[Path | None, Field(alias="RUNG_ON_CALL_FILE")] = None
     public_url: Annotated[str | None, Field(alias="RUNG_PUBLIC_URL")] = None
     log_level: Annotated[LogLevel, Field(alias="RUNG_LOG_LEVEL")] = LogLevel.INFO
     log_format: Annotated[LogFormat, Field(alias="RUNG_LOG_FORMAT")] = LogFormat.JSON

@@ -3,7 +3,7 @@ Timers on arq: one queue, one wake job per 100 ms, one function `drain`.
 
 What is due is known to the store alone; an arq job only says when to look. So arq
 may drop a job, run it twice or be restarted at any moment: a kick or the sweep
-makes up for it. The hazards this file steps around are in facts/arq.md, 2 and 5.
+makes up for it. docs/adr/0005 says why the queue is our own.
 """
 
 import asyncio

@@ -69,6 +69,7 @@ class Couriers:
         self._under_way = dict.fromkeys(channels, 0)
         self._tasks: TaskGroup | None = None
         self._changed = anyio.Event()
+        self._is_stopping = False
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -90,6 +91,11 @@ class Couriers:
         for channel in self._channels:
             await self._deliver_on(channel)
 
+    async def stop(self) -> None:
+        """Claim nothing more, and return when no send is under way."""
+        self._is_stopping = True
+        await self.settled()
+
     async def settled(self) -> None:
         """Return when no send is under way."""
         while any(self._under_way.values()):
@@ -97,7 +103,7 @@ class Couriers:
 
     async def _deliver_on(self, channel: str) -> None:
         assert self._tasks is not None, "deliver inside `async with couriers`"
-        while (free := self._slots - self._under_way[channel]) > 0:
+        while (free := self._free_slots(channel)) > 0:
             # Taken before the claim, so that two claims never share a slot.
             self._under_way[channel] += free
             deliveries = []
@@ -109,6 +115,9 @@ class Couriers:
                 self._tasks.start_soon(self._carry, delivery)
             if len(deliveries) < free:
                 return
+
+    def _free_slots(self, channel: str) -> int:
+        return 0 if self._is_stopping else self._slots - self._under_way[channel]
 
     def _free(self, channel: str, slots: int) -> None:
         self._under_way[channel] -= slots

@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.processes import eventually
 from tests.support.servers import Server, found_servers
 from workers.embedded import (
     DataFromNewerServerError,
-    NoServerFoundError,
     ServerDidNotStartError,
-    ServerVersion,
     embedded_redis,
-    find_server,
 )
+from workers.redis_server import NoServerFoundError, ServerVersion, find_server
 
 CHILD = """
 import os, sys
@@ -46,6 +45,15 @@ def _increment(socket: Path) -> int:
 def _process_id(socket: Path) -> int:
     with redis.Redis(unix_socket_path=str(socket)) as client:
         return int(client.info("server")["process_id"])
+
+
+def _answers(socket: Path) -> bool:
+    try:
+        _process_id(socket)
+    except (redis.ConnectionError, redis.BusyLoadingError):
+        return False
+
+    return True
 
 
 def _is_running(pid: int) -> bool:
@@ -90,6 +98,18 @@ def test_data_outlives_a_kill(tmp_path: Path, environment: dict[str, str]) -> No
 
     with embedded_redis(tmp_path, environment) as second:
         assert _increment(second.socket) == 2
+
+
+def test_started_again(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A server that ends while it is used is started again, with its data."""
+    with embedded_redis(tmp_path, environment) as running:
+        _increment(running.socket)
+        before = _process_id(running.socket)
+        os.kill(before, signal.SIGKILL)
+        eventually(lambda: _answers(running.socket))
+
+        assert _increment(running.socket) == 2
+        assert before != _process_id(running.socket)
 
 
 def test_the_server_outlives_its_parent(
@@ -180,7 +200,7 @@ def test_directory_in_the_way(tmp_path: Path, environment: dict[str, str]) -> No
 
 def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any server the message says how to install one."""
-    monkeypatch.setattr("workers.embedded.find_spec", lambda _name: None)
+    monkeypatch.setattr("workers.redis_server.find_spec", lambda _name: None)
 
     with pytest.raises(NoServerFoundError, match="apt-get install redis-server"):
         find_server({"PATH": ""})

@@ -65,7 +65,7 @@ class SlowChannel:
 class World:
     """A worker on memory adapters, with a slow provider."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: int = 20) -> None:
         clock, ids = ManualClock(NOON), CountingIds()
         store = MemoryStore(clock, ids)
         secrets = Secrets(api_token="token", ingest_key="key")  # noqa: S106 - a fake one
@@ -87,6 +87,7 @@ class World:
                 channels={"console": self.channel},
                 configuration=configuration,
                 clock=clock,
+                slots=slots,
             ),
             timers=self.timers,
             clock=clock,
@@ -189,6 +190,21 @@ async def test_claims_nothing_more(world: World) -> None:
         await anyio.wait_all_tasks_blocked()
         await world.fire("two")
         await world.kick()
+        world.channel.answers.set()
+
+    assert ["alice"] == world.channel.begun
+
+
+async def test_sends_nothing_more() -> None:
+    """What waits for a slot when the worker is told to stop is left to other workers."""
+    world = World(slots=1)
+    async with world.working():
+        await world.fire("one")
+        await world.fire("two")
+        await world.kick()
+        await world.is_sending()
+        world.stopping.set()
+        await anyio.wait_all_tasks_blocked()
         world.channel.answers.set()
 
     assert ["alice"] == world.channel.begun

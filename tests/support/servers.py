@@ -15,7 +15,7 @@ from shutil import which
 import redis
 from typing_extensions import override
 
-from workers.embedded import EmbeddedRedisError, ServerVersion, version_of
+from workers.redis_server import EmbeddedRedisError, ServerVersion, version_of
 
 SLICE_SECONDS = 0.02
 START_SECONDS_MAX = 15
