@@ -20,6 +20,7 @@ from policies.steps import NO_TIME
 from policies.targets import Name
 
 RULES_MAX = 20
+EMAIL = "email"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,17 +170,29 @@ class Directory(_Record):
 
         return token if user and user.is_active else None
 
-    def rules_for(self, user_id: str, urgency_id: str) -> tuple[Rule, ...]:
+    def rules_for(
+        self, user_id: str, urgency_id: str, configured: frozenset[str]
+    ) -> tuple[Rule, ...]:
         """
         Return the rules that a page of this person walks; none if unreachable.
 
         The person's rules for the urgency come first, then the urgency's channels
-        all at once, then whatever contact method there is (SEMANTICS 4).
+        all at once, then e-mail (SEMANTICS 4); a method on a channel that is not
+        configured is as good as none.
+
+        Args:
+            user_id: Whom to reach.
+            urgency_id: How urgently.
+            configured: The channels of this installation.
         """
         user = self.users.get(user_id)
         if user is None or not user.is_active:
             return ()
-        methods = {method.id: method for method in user.contact_methods}
+        methods = {
+            method.id: method
+            for method in user.contact_methods
+            if method.channel in configured
+        }
         own = tuple(
             Rule(
                 delay=rule.delay,
@@ -191,8 +204,9 @@ class Directory(_Record):
         )
         urgency = self.urgencies.get(urgency_id)
         channels = urgency.channels if urgency else ()
+        usable = tuple(methods.values())
 
-        return own or _at_once(user, channels) or _at_once(user, None)
+        return own or _at_once(usable, channels) or _at_once(usable, (EMAIL,))
 
 
 def hash_secret(secret: str) -> str:
@@ -200,9 +214,11 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _at_once(user: User, channels: tuple[str, ...] | None) -> tuple[Rule, ...]:
+def _at_once(
+    methods: tuple[ContactMethod, ...], channels: tuple[str, ...]
+) -> tuple[Rule, ...]:
     return tuple(
         Rule(delay=NO_TIME, method=method.id, channel=method.channel)
-        for method in user.contact_methods
-        if channels is None or method.channel in channels
+        for method in methods
+        if method.channel in channels
     )

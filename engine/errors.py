@@ -1,17 +1,21 @@
 """
-Everything the engine raises, by whose fault it is.
+Everything the engine raises, by whose fault it is. Those not here name their module.
 
 * EngineError
     * CallerError: the request is wrong; asking again does not help.
         * UnknownIncidentError: no incident carries this id.
-        * UnknownKeyError: no integration or token has this key.
+        * ids.MalformedIdError: the text is not an id.
     * TryAgainError: nothing was written, asking again may help.
         * StoreUnavailableError: Redis cannot be reached, or cannot write.
+            * adapters.redis.client.AnswerLostError: it may have been written.
         * OverloadedError: there is more to do than there is room for.
         * ContendedError: others kept moving the incident.
     * LookUpFailedError: it cannot be told who is on call.
+        * adapters.lookups.static_file.ScheduleFileError: the file cannot be used.
     * UnclearError: it may have been written or not; asking again is safe.
     * UnreadableError: what is stored was written by a newer version, or is damaged.
+    * adapters.redis.health.ShardsMismatchError: the store has other shards.
+    * adapters.redis.client.RefusedError: Redis refused a command, and will again.
 """
 
 
@@ -29,10 +33,6 @@ class UnknownIncidentError(CallerError):
     def __init__(self, incident_id: str) -> None:
         super().__init__(f"no incident has the id {incident_id!r}")
         self.incident_id = incident_id
-
-
-class UnknownKeyError(CallerError):
-    """No integration or token has this key."""
 
 
 class TryAgainError(EngineError):

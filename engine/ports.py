@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from engine.core.alerts import Alert
 from engine.core.effects import Send, Withdraw
@@ -178,6 +178,8 @@ class Commit:
         not_before: The due time that was decided; an early commit is refused.
         ended: Occurrences that their source resolved; remembered for 24 h.
         repeats: Notices of alerts that were known to fire already; only counted.
+        follow_ups: Alerts that fired after the one that closed this incident, in one
+            claim. They open the next one of the key, or join it if there is one.
     """
 
     claimed: Claimed
@@ -189,6 +191,7 @@ class Commit:
     not_before: datetime | None = None
     ended: tuple[str, ...] = ()
     repeats: int = 0
+    follow_ups: tuple[RoutedAlert, ...] = ()
 
 
 class Stored(StrEnum):
@@ -209,7 +212,11 @@ class Stored(StrEnum):
 
 
 class IncidentStore(Protocol):
-    """Keeps incidents, and says which of them are due."""
+    """
+    Keeps incidents, and says which of them are due.
+
+    Every method raises StoreUnavailableError if the store cannot be reached.
+    """
 
     async def claim(
         self, lane: Lane, ahead_until: datetime | None = None
@@ -243,6 +250,9 @@ class IncidentStore(Protocol):
         change together or not at all. Items stand alone: one that fails takes no
         other with it. A commit that closes an incident while other mail waits is
         refused (MORE_MAIL), so that no alert is closed away unread.
+
+        Raises:
+            StoreUnavailableError: If none of them was stored.
         """
         ...
 
@@ -270,6 +280,22 @@ class Summary:
     exhausted_at: datetime | None = None
     resolved_at: datetime | None = None
 
+    @classmethod
+    def of(cls, incident: Incident) -> Self:
+        """Return what a list shows of this incident."""
+        return cls(
+            id=incident.id,
+            title=incident.title,
+            status=incident.status,
+            integration=incident.integration,
+            opened_at=incident.opened_at,
+            alert_count=incident.alert_count,
+            firing_count=incident.firing_count,
+            acknowledged_by=incident.acknowledged_by,
+            exhausted_at=incident.exhausted_at,
+            resolved_at=incident.resolved_at,
+        )
+
 
 class IncidentReader(Protocol):
     """Shows incidents."""
@@ -277,7 +303,7 @@ class IncidentReader(Protocol):
     async def summaries(
         self, statuses: frozenset[Status], limit: int, before: str | None = None
     ) -> Sequence[Summary]:
-        """Return incidents older than the id `before`, newest first."""
+        """Return incidents older than the id `before`, newest first (by id)."""
         ...
 
     async def history(self, incident_id: str) -> Sequence[Entry]:
@@ -305,7 +331,11 @@ class Delivery:
 
 
 class Outbox(Protocol):
-    """Keeps what is to be sent until a channel has taken it."""
+    """
+    Keeps what is to be sent until a channel has taken it.
+
+    Every method raises StoreUnavailableError if the store cannot be reached.
+    """
 
     async def claim(self, channel: str, slots: int) -> Sequence[Delivery]:
         """

@@ -1,8 +1,8 @@
 """
 Spans of time, as people write them: `90s`, `5m`, `1h30m`, `2d`.
 
-A number is taken as seconds. Everything is rounded to whole milliseconds, the
-unit the whole engine counts in.
+A number is taken as seconds. Everything is rounded up to whole milliseconds, the
+unit the whole engine counts in: a wait may be longer than written, never shorter.
 """
 
 import re
@@ -18,7 +18,9 @@ UNITS = {
     "s": "seconds",
     "ms": "milliseconds",
 }
-WRITTEN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+WRITTEN = re.compile(
+    r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?"
+)
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -35,7 +37,7 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(message)
     parts = zip(UNITS.values(), found.groups(), strict=True)
 
-    return timedelta(**{unit: int(number) for unit, number in parts if number})
+    return _span(**{unit: float(number) for unit, number in parts if number})
 
 
 def write_duration(duration: timedelta) -> str:
@@ -55,13 +57,35 @@ def write_duration(duration: timedelta) -> str:
     return written or "0s"
 
 
-def _read(value: object) -> object:
-    if isinstance(value, str):
-        return parse_duration(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
+def _span(**parts: float) -> timedelta:
+    try:
+        return timedelta(**parts)
+    except (OverflowError, ValueError):
+        message = "the duration is too long"
+        raise ValueError(message) from None
 
-    return value
+
+def _read(value: object) -> object:
+    match value:
+        case bool():
+            message = "a duration is a text like 5m, or a number of seconds"
+            raise ValueError(message)
+        case str():
+            return parse_duration(value)
+        case int() | float():
+            return _rounded_up(_span(seconds=value))
+        case timedelta():
+            return _rounded_up(value)
+        case _:
+            return value
+
+
+def _rounded_up(duration: timedelta) -> timedelta:
+    """Round up, but never up to nothing: less than nothing stays refused."""
+    if duration < timedelta(0):
+        return duration
+
+    return -(-duration // MILLISECOND) * MILLISECOND
 
 
 Duration = Annotated[

@@ -38,6 +38,8 @@ class Scenario:
                 return await driver.alert(key, rest[0] if rest else key, fires=True)
             case "resolved-alert", [key, *rest]:
                 return await driver.alert(key, rest[0] if rest else key, fires=False)
+            case "backlog", notices:
+                return await driver.backlog([_notice(notice) for notice in notices])
             case "new-occurrence", [fingerprint]:
                 driver.forget(fingerprint)
                 return ""
@@ -55,6 +57,13 @@ class Scenario:
                 return " ".join(await driver.timeline(key))
             case _:
                 pytest.fail(f"unknown command: {command} {arguments}")
+
+
+def _notice(text: str) -> tuple[str, str, bool]:
+    """Read `+key/fingerprint`, an alert that fires, or `-key/fingerprint`."""
+    key, _, fingerprint = text[1:].partition("/")
+
+    return key, fingerprint or key, text[0] == "+"
 
 
 def _policy(arguments: list[str]) -> Policy:

@@ -40,10 +40,11 @@ from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# As many requests at once as ingest admits share these.
-CONNECTIONS_MAX = 64
-# Acknowledging must go on while ingest has taken every connection.
+# A pool for each kind of work, so that none waits for another's connections: alerts
+# come in bursts, people acknowledge meanwhile, and paging goes on beside both.
+INGEST_CONNECTIONS_MAX = 64
 COMMAND_CONNECTIONS_MAX = 16
+PAGING_CONNECTIONS_MAX = 32
 CONNECTION_WAIT_SECONDS = 5
 SOCKET_SECONDS_MAX = 5
 CONNECT_SECONDS_MAX = 2
@@ -115,53 +116,73 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
     """
     clock = StoreClock()
     install_into_arq(clock)
+    pools = _Pools(redis_url)
     try:
-        pool = _shared_pool(redis_url, CONNECTIONS_MAX)
-        command_pool = _shared_pool(redis_url, COMMAND_CONNECTIONS_MAX)
-    except ValueError as error:
-        message = f"REDIS_URL: {error}"
-        raise SettingsError(message) from error
-    try:
-        yield _wire(
-            settings,
-            clock,
-            redis_url,
-            Client(Redis(connection_pool=pool), wake_jobs(), clock.observe),
-            Client(Redis(connection_pool=command_pool), wake_jobs(), clock.observe),
-        )
+        yield _wire(settings, clock, redis_url, pools)
     finally:
         with anyio.move_on_after(CONNECTION_WAIT_SECONDS, shield=True):
+            await pools.disconnect()
+
+
+class _Pools:
+    """The connections of one process."""
+
+    def __init__(self, redis_url: str) -> None:
+        try:
+            self.ingest = _shared_pool(redis_url, INGEST_CONNECTIONS_MAX)
+            self.command = _shared_pool(redis_url, COMMAND_CONNECTIONS_MAX)
+            self.paging = _shared_pool(redis_url, PAGING_CONNECTIONS_MAX)
+        except ValueError:
+            # Not what the library says: it quotes the address, password and all.
+            message = (
+                "REDIS_URL is no address of a Redis: write it like "
+                "redis://user:password@host:6379/0, the password percent-encoded"
+            )
+            raise SettingsError(message) from None
+
+    async def disconnect(self) -> None:
+        """Close every connection."""
+        for pool in (self.ingest, self.command, self.paging):
             await pool.disconnect()
-            await command_pool.disconnect()
 
 
 def _wire(
-    settings: Settings,
-    clock: StoreClock,
-    redis_url: str,
-    client: Client,
-    command_client: Client,
+    settings: Settings, clock: StoreClock, redis_url: str, pools: _Pools
 ) -> Installation:
+    def client_on(pool: ConnectionPool) -> Client:
+        return Client(Redis(connection_pool=pool), wake_jobs(), clock.observe)
+
     ids, shards, channels = SecretIds(), settings.shards, _channels()
+    client = client_on(pools.paging)
     store = RedisStore(client, shards=shards, nonce=_nonce)
     configuration = RedisConfiguration(client, clock)
     sweep = Sweep(client, shards=shards, channels=tuple(channels))
+    mailbox = RedisMailbox(
+        client_on(pools.ingest),
+        clock=clock,
+        ids=ids,
+        shards=shards,
+        memory_limit_bytes=settings.memory_limit,
+    )
 
     def engine_on(kept_in: RedisStore) -> Engine:
         return Engine(
             clock=clock,
             store=kept_in,
-            mailbox=RedisMailbox(client, clock=clock, ids=ids, shards=shards),
+            mailbox=mailbox,
             configuration=configuration,
             lookup=_lookup(settings, configuration, clock),
+            channels=frozenset(channels),
         )
+
+    command_store = RedisStore(client_on(pools.command), shards=shards, nonce=_nonce)
 
     return Installation(
         clock=clock,
         ids=ids,
         configuration=configuration,
         engine=engine_on(store),
-        desk=engine_on(RedisStore(command_client, shards=shards, nonce=_nonce)),
+        desk=engine_on(command_store),
         reader=store,
         couriers=Couriers(
             outbox=RedisOutbox(client, store, shards=shards),

@@ -7,8 +7,10 @@ whoever loses the files cannot get them back, and is told what to do instead.
 
 import contextlib
 import os
+import re
 import secrets
 import shlex
+import stat
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,11 +22,13 @@ from engine.ports import Configuration
 
 DEMO = "library/demo/directory.yaml"
 INTEGRATION = "alertmanager"
-MADE_BY = "rung up"
+MADE_BY = "demo"
 SECRET_BYTES = 32
 FIRST_VERSION = 1
 TOKEN_FILE, KEY_FILE = "api_token", "ingest_key"
 OWNER_ONLY = 0o600
+# As it stands in a line of curl and in a header; whoever writes one keeps to this.
+SECRET = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 ALERT = (
     '{"alerts":[{"status":"firing","labels":{"alertname":"DiskFull","instance":"db1"},'
     '"annotations":{"summary":"DiskFull on db1"}}]}'
@@ -120,10 +124,13 @@ def _read_or_make(path: Path) -> str:
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
         draft.unlink()
-    secret = path.read_text(encoding="utf-8").strip()
-    if not secret:
-        message = f"{path} is empty: write the secret into it, or remove it"
+    secret = path.read_text(encoding="utf-8", errors="replace").strip()
+    if not secret or not SECRET.fullmatch(secret):
+        problem = "holds no secret" if secret else "is empty"
+        message = f"{path} {problem}: write the secret into it, or remove it"
         raise SecretsError(message)
+    if path.stat().st_mode & ~(stat.S_IFMT(path.stat().st_mode) | OWNER_ONLY):
+        path.chmod(OWNER_ONLY)
 
     return secret
 

@@ -5,12 +5,12 @@ import structlog
 
 from engine.ports import Clock, Timers
 from engine.service import Couriers, Engine
-from workers.jobs import Rounds
+from workers.jobs import Chores
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # A drain ends within two seconds by itself.
-ROUNDS_SECONDS_MAX = 4.0
+CHORES_SECONDS_MAX = 4.0
 # Together 22 s: who sends SIGTERM waits 30 s before he kills, as a rule.
 SENDS_SECONDS_MAX = 18.0
 
@@ -36,24 +36,24 @@ class Escalator:
         """
         with anyio.CancelScope() as sends:
             async with self._couriers, anyio.create_task_group() as process:
-                rounds = Rounds(
+                chores = Chores(
                     engine=self._engine,
                     couriers=self._couriers,
                     timers=self._timers,
                     clock=self._clock,
                     process=process,
                 )
-                await self._work(rounds, stopping)
-                with anyio.move_on_after(ROUNDS_SECONDS_MAX):
-                    await rounds.stop()
+                await self._work(chores, stopping)
+                with anyio.move_on_after(CHORES_SECONDS_MAX):
+                    await chores.stop()
                 with anyio.move_on_after(SENDS_SECONDS_MAX):
                     await self._couriers.stop()
                 sends.cancel()
         log.info("worker.stopped")
 
-    async def _work(self, rounds: Rounds, stopping: anyio.Event) -> None:
+    async def _work(self, chores: Chores, stopping: anyio.Event) -> None:
         async with anyio.create_task_group() as waking:
-            waking.start_soon(self._timers.run, rounds.wake)
+            waking.start_soon(self._timers.run, chores.wake)
             log.info("worker.started")
             await stopping.wait()
             log.info("worker.stopping")

@@ -32,11 +32,11 @@ class Delivers(Protocol):
         ...
 
 
-class Round:
+class Chore:
     """
     One kind of work, one at a time.
 
-    An error is logged, and the next round of its kind starts after a growing pause:
+    An error is logged, and the next chore of its kind starts after a growing pause:
     what this one left behind comes back by its lease.
     """
 
@@ -61,7 +61,7 @@ class Round:
             return
         try:
             await self._work()
-        except Exception as error:  # noqa: BLE001 - one bad round must not end the process
+        except Exception as error:  # noqa: BLE001 - one bad chore must not end the process
             _report(error, self._name, self._pause)
             await anyio.sleep(self._pause)
             self._pause = min(2 * self._pause, PAUSE_SECONDS_MAX)
@@ -69,12 +69,12 @@ class Round:
             self._pause = PAUSE_SECONDS_MIN
 
 
-class Rounds:
+class Chores:
     """
-    The rounds of one process: two lanes and the deliveries.
+    The chores of one process: two lanes and the deliveries.
 
     They belong to the process, not to the arq job that starts them: what ends arq
-    ends no round.
+    ends no chore.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class Rounds:
         self._timers = timers
         self._clock = clock
         self._process = process
-        self._due = Round(Lane.DUE, lambda: self._drain(Lane.DUE))
-        self._mail = Round(Lane.MAIL, lambda: self._drain(Lane.MAIL))
-        self._delivery = Round("delivery", couriers.deliver)
+        self._due = Chore(Lane.DUE, lambda: self._drain(Lane.DUE))
+        self._mail = Chore(Lane.MAIL, lambda: self._drain(Lane.MAIL))
+        self._delivery = Chore("delivery", couriers.deliver)
 
     async def wake(self, why: Wake) -> None:
         """
@@ -110,12 +110,12 @@ class Rounds:
 
     async def stop(self) -> None:
         """Claim nothing more, and return when what is claimed is decided."""
-        async with anyio.create_task_group() as rounds:
+        async with anyio.create_task_group() as chores:
             for one in (self._due, self._mail, self._delivery):
-                rounds.start_soon(one.stop)
+                chores.start_soon(one.stop)
 
-    async def _finish(self, one: Round) -> None:
-        """Do a round to its end, even if whoever woke it does not wait for that."""
+    async def _finish(self, one: Chore) -> None:
+        """Do a chore to its end, even if whoever woke it does not wait for that."""
         over = anyio.Event()
 
         async def run() -> None:
@@ -137,9 +137,9 @@ class Rounds:
 def _report(error: Exception, what: str, pause_seconds: float) -> None:
     if isinstance(error, TryAgainError):
         log.warning(
-            "round.failed", what=what, error=str(error), pause_seconds=pause_seconds
+            "chore.failed", what=what, error=str(error), pause_seconds=pause_seconds
         )
     else:
         log.error(
-            "round.failed", what=what, exc_info=error, pause_seconds=pause_seconds
+            "chore.failed", what=what, exc_info=error, pause_seconds=pause_seconds
         )

@@ -17,6 +17,7 @@ from shutil import which
 
 from typing_extensions import override
 
+NAMED_SERVER = "RUNG_REDIS_SERVER"
 PROGRAMS = ("redis-server", "valkey-server")
 VERSION = re.compile(r"(Redis|Valkey) server v=(\d+)\.(\d+)\.(\d+)")
 VERSION_SECONDS_MAX = 10
@@ -58,10 +59,10 @@ def find_server(environment: Mapping[str, str]) -> Path:
     Raises:
         NoServerFoundError: If there is none; the text says how to install one.
     """
-    named = environment.get("RUNG_REDIS_SERVER")
+    named = environment.get(NAMED_SERVER)
     if named:
         if not os.access(named, os.X_OK):
-            message = f"RUNG_REDIS_SERVER={named} is not a program"
+            message = f"{NAMED_SERVER}={named} is not a program"
             raise NoServerFoundError(message)
         return Path(named)
     # The wheel puts an old server into the environment's own bin, before the system's.

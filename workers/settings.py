@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from typing_extensions import override
 
 from engine.ids import SHARDS_MAX
 
@@ -20,14 +21,25 @@ class SettingsError(Exception):
     """The environment holds values that cannot be used; one line for each."""
 
 
-class LogFormat(StrEnum):
+class _Word(StrEnum):
+    """A word of which the case does not matter."""
+
+    @classmethod
+    @override
+    def _missing_(cls, value: object) -> Self | None:
+        lower = str(value).lower()
+
+        return next((member for member in cls if member.value == lower), None)
+
+
+class LogFormat(_Word):
     """How a line of the log is written."""
 
     JSON = "json"
     CONSOLE = "console"
 
 
-class LogLevel(StrEnum):
+class LogLevel(_Word):
     """What is worth a line of the log."""
 
     DEBUG = "debug"

@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 from engine.core.events import Outcome
 from engine.core.incident import Incident
 from engine.directory import ContactMethod, Directory, User
-from engine.errors import TryAgainError
+from engine.errors import EngineError, TryAgainError
 from engine.ids import show_incident_id
 from engine.ports import (
     Channel,
@@ -34,18 +34,18 @@ from engine.ports import (
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+# So many at once on each channel: a provider's own limits are lower, as a rule.
 SLOTS = 20
+# Longer than any provider takes on a good day; then nobody knows what became of it.
 SEND_SECONDS_MAX = 10.0
 RENEW_EVERY = timedelta(seconds=1)
 # An answer to *begin* older than this is asked for again.
 BEGUN_GOOD_FOR = timedelta(seconds=1)
 FIRST_PAUSE, PAUSE_MAX = timedelta(seconds=1), timedelta(seconds=20)
 FINISH_PAUSE_SECONDS = 0.2
+DETAIL_LENGTH_MAX = 200
 GONE = DeliveryResult(
     outcome=Outcome.FAILED, detail="the contact method is gone", is_final=True
-)
-NO_CHANNEL = DeliveryResult(
-    outcome=Outcome.FAILED, detail="the channel is not configured", is_final=True
 )
 
 
@@ -128,29 +128,29 @@ class Couriers:
         """Send one notification; whatever happens, it harms no other."""
         channel = delivery.send.channel
         try:
-            async with self._renewing(delivery):
-                await self._send(delivery)
-        except TryAgainError as error:
-            log.warning("delivery.left_to_its_lease", error=str(error))
+            await self._send(delivery)
         except Exception as error:  # noqa: BLE001 - one delivery must not end the rest
-            log.error("delivery.broken", error=repr(error))  # noqa: TRY400 - no locals
+            _log_left(delivery, error)
         finally:
             self._free(channel, 1)
         try:
             await self._deliver_on(channel)
-        except TryAgainError as error:
-            log.warning("delivery.waits", error=str(error))
+        except Exception as error:  # noqa: BLE001 - nor must a claim; a wake-up follows
+            log.warning("outbox.not_claimed", channel=channel, error=_told(error))
 
     async def _send(self, delivery: Delivery) -> None:
-        incident = await self._begin(delivery)
-        if incident is None:
-            return
-        directory = await self._configuration.read()
-        result = await self._try(delivery, incident, directory)
+        async with self._renewing(delivery):
+            # Read first: nothing may stand between *begin* and the first byte.
+            directory = await self._configuration.read()
+            incident = await self._begin(delivery)
+            if incident is None:
+                return
+            result = await self._try(delivery, incident, directory)
         retry_at = self._retry_at(delivery, result)
         log.info(
             "notification.tried",
             incident_id=show_incident_id(incident.id),
+            page=delivery.send.key,
             person=delivery.send.person,
             channel=delivery.send.channel,
             attempt=delivery.attempt,
@@ -169,13 +169,11 @@ class Couriers:
     async def _try(
         self, delivery: Delivery, incident: Incident, directory: Directory
     ) -> DeliveryResult:
-        channel = self._channels.get(delivery.send.channel)
+        channel = self._channels[delivery.send.channel]
         user = directory.users.get(delivery.send.person)
         method = _method(user, delivery.send.method)
         if user is None or method is None:
             return GONE
-        if channel is None:
-            return NO_CHANNEL
         notification = self._notification(delivery, incident, user, method)
         try:
             with anyio.fail_after(SEND_SECONDS_MAX):
@@ -183,7 +181,7 @@ class Couriers:
         except TimeoutError:
             return DeliveryResult(outcome=Outcome.UNKNOWN, detail="no answer in time")
         except Exception as error:  # noqa: BLE001 - a channel may be anybody's code
-            return DeliveryResult(outcome=Outcome.FAILED, detail=repr(error))
+            return DeliveryResult(outcome=Outcome.FAILED, detail=_told(error))
 
     def _notification(
         self,
@@ -224,7 +222,10 @@ class Couriers:
         while True:
             try:
                 await self._outbox.finish(
-                    delivery, result.outcome, result.detail, retry_at
+                    delivery,
+                    result.outcome,
+                    result.detail[:DETAIL_LENGTH_MAX],
+                    retry_at,
                 )
             except TryAgainError as error:
                 log.warning("outcome.kept", error=str(error))
@@ -235,20 +236,48 @@ class Couriers:
     @asynccontextmanager
     async def _renewing(self, delivery: Delivery) -> AsyncIterator[None]:
         """Keep the lease of a send for as long as it is under way."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._renew, delivery)
-            try:
-                yield
-            finally:
-                tasks.cancel_scope.cancel()
+        assert self._tasks is not None
+        # Not in a group around the send: that would wrap what the send raises.
+        renewing = anyio.CancelScope()
+        self._tasks.start_soon(self._renew, delivery, renewing)
+        try:
+            yield
+        finally:
+            renewing.cancel()
 
-    async def _renew(self, delivery: Delivery) -> None:
-        while True:
-            await self._clock.sleep_until(self._clock.now() + RENEW_EVERY)
-            try:
-                await self._outbox.renew([delivery])
-            except TryAgainError as error:
-                log.warning("lease.not_renewed", error=str(error))
+    async def _renew(self, delivery: Delivery, renewing: anyio.CancelScope) -> None:
+        """Renew a lease; failing to ends nothing, the send goes on without."""
+        with renewing:
+            while True:
+                await self._clock.sleep_until(self._clock.now() + RENEW_EVERY)
+                try:
+                    await self._outbox.renew([delivery])
+                except EngineError as error:
+                    log.warning(
+                        "lease.not_renewed", page=delivery.send.key, error=str(error)
+                    )
+
+
+def _log_left(delivery: Delivery, error: Exception) -> None:
+    """Say what was left to its lease; a passing error is no news to look into."""
+    write = log.warning if isinstance(error, TryAgainError) else log.error
+    write(
+        "delivery.left_to_its_lease",
+        incident_id=show_incident_id(delivery.incident_id),
+        page=delivery.send.key,
+        channel=delivery.send.channel,
+        attempt=delivery.attempt,
+        error=_told(error),
+    )
+
+
+def _told(error: Exception) -> str:
+    """
+    Say what went wrong; of a stranger's error only its kind.
+
+    What a library says of its errors may name addresses with secrets in them.
+    """
+    return str(error) if isinstance(error, EngineError) else type(error).__name__
 
 
 def _method(user: User | None, wanted: str) -> ContactMethod | None:

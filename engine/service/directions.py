@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import anyio
 import structlog
 
 from engine.core.effects import LookUp
@@ -20,6 +21,8 @@ NOBODY = "nobody on call"
 NO_METHOD = "no contact method"
 FAILED = "look-up failed"
 MISSING_POLICY = "missing"
+# A drain waits for it; other incidents wait for the drain.
+LOOK_UP_SECONDS_MAX = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +31,13 @@ class Directions:
     Answers questions from one version of the directory.
 
     Attributes:
+        channels: Those that are configured; a method on another reaches nobody.
         snapshots: Those taken of this version's policies, by policy id.
     """
 
     directory: Directory
     lookup: OnCallLookup
+    channels: frozenset[str]
     snapshots: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
 
     async def resolve(self, question: LookUp) -> TargetsResolved:
@@ -100,10 +105,17 @@ class Directions:
 
     async def _who(self, target: Target, question: LookUp) -> OnCall | None:
         try:
-            return await self.lookup.who(target, question.at)
+            with anyio.fail_after(LOOK_UP_SECONDS_MAX):
+                return await self.lookup.who(target, question.at)
         except LookUpFailedError as error:
-            log.warning("look_up.failed", target=str(target), error=str(error))
-            return None
+            failure = str(error)
+        except TimeoutError:
+            failure = f"no answer in {LOOK_UP_SECONDS_MAX:g} s"
+        except Exception as error:  # noqa: BLE001 - a look-up may be anybody's code
+            failure = type(error).__name__
+        log.warning("look_up.failed", target=str(target), error=failure)
+
+        return None
 
     def _responders(
         self, target: Target, answer: OnCall, urgency: str
@@ -112,5 +124,5 @@ class Directions:
             yield Responder(
                 person=person,
                 why=f"{target} {answer.reason}",
-                rules=self.directory.rules_for(person, urgency),
+                rules=self.directory.rules_for(person, urgency, self.channels),
             )

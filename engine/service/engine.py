@@ -1,5 +1,6 @@
 """The engine: takes in alerts, obeys commands, drains what is due."""
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,6 +41,8 @@ LOOK_AHEAD = timedelta(milliseconds=250)
 RUN_FOR = timedelta(seconds=2)
 # A claim older than this is left to its lease: somebody else may have it by now.
 CLAIM_GOOD_FOR = timedelta(milliseconds=1_500)
+# Loading an incident tells the store's time too: one that was early is not, then.
+DECIDED_AGAIN = frozenset({Stored.LOST, Stored.MORE_MAIL, Stored.EARLY})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class Engine:
     Moves incidents along their policies.
 
     Attributes:
+        channels: Those that this installation can send on.
         look_ahead: How far ahead of its time a timer may be claimed. Zero on a
             clock that a test moves by hand.
     """
@@ -57,6 +61,7 @@ class Engine:
     mailbox: Mailbox
     configuration: Configuration
     lookup: OnCallLookup
+    channels: frozenset[str]
     look_ahead: timedelta = LOOK_AHEAD
     _directions: Directions | None = field(default=None, init=False)
 
@@ -97,9 +102,10 @@ class Engine:
             StoreUnavailableError: If the store cannot be reached; nothing was written.
             UnclearError: If it may have been written; repeating it is safe.
         """
+        directions = await self._current_directions()
         for _ in range(ATTEMPTS_MAX):
             claimed = await self.store.load(incident_id)
-            settlement = await self._settle(claimed, self.clock.now(), command)
+            settlement = await settle(claimed, directions, self.clock.now(), command)
             stored = await self._store(settlement)
             if stored is Stored.DONE:
                 assert settlement.incident is not None
@@ -117,15 +123,18 @@ class Engine:
         """
         until = self.clock.now() + RUN_FOR
         while self.clock.now() < until:
+            # Before the claim: who cannot read the directory must not take incidents
+            # from those who can.
+            directions = await self._current_directions()
             ahead = self.clock.now() + self.look_ahead if lane is Lane.DUE else None
             claimed = await self.store.claim(lane, ahead)
             if not claimed:
                 return False
-            await self._decide(claimed)
+            await self._decide(claimed, directions)
 
         return True
 
-    async def _decide(self, claimed: Sequence[Claimed]) -> None:
+    async def _decide(self, claimed: Sequence[Claimed], directions: Directions) -> None:
         """Decide each incident of a claim when its time comes."""
         waiting = sorted(claimed, key=_time_of)
         while waiting:
@@ -134,58 +143,74 @@ class Engine:
             ready = [one for one in waiting if _time_of(one) <= now]
             waiting = waiting[len(ready) :]
             fresh = [one for one in ready if now - one.claimed_at < CLAIM_GOOD_FOR]
-            await self._decide_now(fresh, now)
+            if len(fresh) < len(ready):
+                log.warning("claims.expired", count=len(ready) - len(fresh))
+            await self._decide_now(fresh, directions, now)
 
-    async def _decide_now(self, claimed: Sequence[Claimed], now: datetime) -> None:
+    async def _decide_now(
+        self, claimed: Sequence[Claimed], directions: Directions, now: datetime
+    ) -> None:
         for _ in range(ATTEMPTS_MAX):
             if not claimed:
                 return
-            settlements = [
-                settled
-                for one in claimed
-                if (settled := await self._try_to_settle(one, now))
+            settled = [
+                settlement
+                for each in claimed
+                if (settlement := await self._try_to_settle(each, directions, now))
             ]
-            idle = [
-                s.claimed for s in settlements if not s.has_news or s.incident is None
-            ]
-            if idle:
-                await self.store.release(idle)
-            moved = [s for s in settlements if s.has_news and s.incident is not None]
-            outcomes = await self.store.commit([s.commit() for s in moved])
-            lost = [
-                s.claimed.incident_id
-                for s, stored in zip(moved, outcomes, strict=True)
-                if stored in {Stored.LOST, Stored.MORE_MAIL}
-            ]
+            await self._end_idle([one for one in settled if not one.has_news])
+            moved = [one for one in settled if one.has_news]
+            outcomes = await self.store.commit([one.commit() for one in moved])
+            lost = []
+            for settlement, stored in zip(moved, outcomes, strict=True):
+                if stored is Stored.DONE:
+                    settlement.log_moves()
+                elif stored in DECIDED_AGAIN:
+                    lost.append(settlement.claimed.incident_id)
             claimed = [one for lost_id in lost if (one := await self._reload(lost_id))]
             now = self.clock.now()
 
     async def _try_to_settle(
-        self, claimed: Claimed, now: datetime
+        self, claimed: Claimed, directions: Directions, now: datetime
     ) -> Settlement | None:
         """Settle one incident; one that cannot be is put aside and harms no other."""
         try:
-            return await self._settle(claimed, now)
-        except Exception:
-            log.exception(
-                "incident.parked", incident_id=show_incident_id(claimed.incident_id)
+            return await settle(claimed, directions, now)
+        except Exception as error:  # noqa: BLE001 - one incident must not stop the rest
+            # The trace as text: a renderer may show local variables, payloads in them.
+            log.error(  # noqa: TRY400
+                "incident.parked",
+                incident_id=show_incident_id(claimed.incident_id),
+                failures=claimed.failures + 1,
+                traceback="".join(traceback.format_exception(error)),
             )
             await self.store.release([claimed], park=True)
             return None
 
-    async def _settle(
-        self, claimed: Claimed, now: datetime, command: Command | None = None
-    ) -> Settlement:
+    async def _end_idle(self, idle: Sequence[Settlement]) -> None:
+        """End claims that led to nothing; mail that opens nothing is put aside."""
+        opened = [one.claimed for one in idle if one.incident is not None]
+        unopened = [one.claimed for one in idle if one.incident is None]
+        if opened:
+            await self.store.release(opened)
+        if unopened:
+            await self.store.release(unopened, park=True)
+
+    async def _current_directions(self) -> Directions:
         directory = await self.configuration.read()
         if self._directions is None or self._directions.directory is not directory:
-            self._directions = Directions(directory=directory, lookup=self.lookup)
+            self._directions = Directions(
+                directory=directory, lookup=self.lookup, channels=self.channels
+            )
 
-        return await settle(claimed, self._directions, now, command)
+        return self._directions
 
     async def _store(self, settlement: Settlement) -> Stored:
         if not settlement.has_news:
             return Stored.DONE
         [stored] = await self.store.commit([settlement.commit()])
+        if stored is Stored.DONE:
+            settlement.log_moves()
 
         return stored
 

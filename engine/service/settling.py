@@ -48,6 +48,10 @@ class Settlement:
     read_up_to: int = 0
     repeats: int = 0
     not_before: datetime | None = None
+    follow_ups: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
+    _moves: list[tuple[Status, Reason]] = field(
+        default_factory=list[tuple[Status, Reason]]
+    )
 
     async def apply(self, event: Event) -> None:
         """Decide one event and what its questions' answers lead to."""
@@ -62,7 +66,24 @@ class Settlement:
     @property
     def has_news(self) -> bool:
         """Whether there is anything to store."""
-        return bool(self.history or self.repeats or self.read_up_to or self.ended)
+        return self.incident is not None and bool(
+            self.history or self.repeats or self.read_up_to or self.ended
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether alerts that fire from here on belong to another incident."""
+        return self.incident is not None and self.incident.status is Status.RESOLVED
+
+    def log_moves(self) -> None:
+        """Log a line for each decision, once they are stored."""
+        for status, reason in self._moves:
+            log.info(
+                "incident.moved",
+                incident_id=show_incident_id(self.claimed.incident_id),
+                status=status,
+                reason=reason,
+            )
 
     def commit(self) -> Commit:
         """Return what is to be stored."""
@@ -78,6 +99,7 @@ class Settlement:
             not_before=self.not_before,
             ended=tuple(self.ended),
             repeats=self.repeats,
+            follow_ups=tuple(self.follow_ups),
         )
 
     async def _take(self, event: Event, decision: Decision) -> None:
@@ -85,9 +107,9 @@ class Settlement:
         self.reason = decision.reason
         if decision.reason.is_recorded:
             self.history.append(Entry(event=event, reason=decision.reason))
-            _log_move(decision)
-        elif decision.reason is Reason.ALERT_REPEATED:
-            self.repeats += 1
+            self._moves.append((decision.incident.status, decision.reason))
+        elif isinstance(event, AlertsReceived):
+            self.repeats += len(event.alerts)
         for effect in decision.effects:
             await self._perform(effect)
 
@@ -146,9 +168,13 @@ async def _read(
             return
         case RoutedAlert() as routed if settlement.incident is None:
             _note_end(settlement, routed.alert)
-            await settlement.open(routed, first.at)
+            # What is over opens nothing; the one that fired was lost on its way.
+            if _fires(routed):
+                await settlement.open(routed, first.at)
+        case RoutedAlert() as routed if settlement.is_over and _fires(routed):
+            settlement.follow_ups.append(routed)
         case RoutedAlert() as routed:
-            alerts = [routed.alert, *_more_alerts(settlement, mail, until)]
+            alerts = [routed.alert, *_more_alerts(settlement, mail, until, routed)]
             for alert in alerts:
                 _note_end(settlement, alert)
             await settlement.apply(AlertsReceived(at=first.at, alerts=_bodies(alerts)))
@@ -162,17 +188,33 @@ async def _read(
 
 
 def _more_alerts(
-    settlement: Settlement, mail: deque[Mail], until: datetime | None
+    settlement: Settlement,
+    mail: deque[Mail],
+    until: datetime | None,
+    before: RoutedAlert,
 ) -> list[Alert]:
+    """
+    Take the alerts that come next.
+
+    One that fires is never put into one event with one before it that ended: that one
+    may close the incident, and then this one opens another.
+    """
     alerts = []
     while mail and (until is None or mail[0].at <= until):
         content = mail[0].content
         if not isinstance(content, RoutedAlert):
             break
+        if _fires(content) and not _fires(before):
+            break
         settlement.read_up_to = mail.popleft().number
         alerts.append(content.alert)
+        before = content
 
     return alerts
+
+
+def _fires(routed: RoutedAlert) -> bool:
+    return routed.alert.status is AlertStatus.FIRING
 
 
 def _note_end(settlement: Settlement, alert: Alert) -> None:
@@ -186,23 +228,3 @@ def _bodies(alerts: list[Alert]) -> tuple[Alert, ...]:
     ]
 
     return (*alerts[:BODIES_MAX], *bare)
-
-
-def _log_move(decision: Decision) -> None:
-    log.info(
-        "incident.moved",
-        incident_id=show_incident_id(decision.incident.id),
-        status=decision.incident.status,
-        reason=decision.reason,
-    )
-
-
-def is_closing(settlement: Settlement) -> bool:
-    """Tell whether the incident is closed by this settlement."""
-    before, after = settlement.claimed.incident, settlement.incident
-
-    return (
-        after is not None
-        and after.status is Status.RESOLVED
-        and (before is None or before.status is not Status.RESOLVED)
-    )

@@ -336,6 +336,22 @@ class TestCommit:
         assert Stored.DONE is staying
         assert Stored.DONE is read
 
+    async def test_follow_ups(self, backend: Backend) -> None:
+        """What fired after the alert that closes an incident opens the next one."""
+        claimed = await an_open_one(backend)
+        assert claimed.incident
+        later = (a_firing(fingerprint="db2"), a_firing(fingerprint="db3"))
+        await done(
+            backend, a_commit(claimed, resolved(claimed.incident), follow_ups=later)
+        )
+        opened = await claimed_by_mail(backend)
+        [joined] = await backend.mailbox.append([a_firing()])
+
+        assert claimed.incident_id != opened.incident_id
+        assert opened.incident is None
+        assert list(later) == [mail.content for mail in opened.mail]
+        assert opened.incident_id == joined.incident_id
+
     async def test_mail_after_close(self, backend: Backend) -> None:
         """An incident that is closed already may change while mail waits."""
         claimed = await an_open_one(backend, sends=(a_send(),))

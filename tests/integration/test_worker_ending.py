@@ -78,6 +78,7 @@ class World:
             mailbox=store,
             configuration=configuration,
             lookup=TableLookup(configuration),
+            channels=frozenset({"console"}),
             look_ahead=timedelta(0),
         )
         self.escalator = Escalator(

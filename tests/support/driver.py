@@ -14,8 +14,9 @@ from engine.adapters.memory import (
 )
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Acknowledged, Outcome, Resolved
+from engine.core.incident import Status
 from engine.core.reasons import Reason
-from engine.directory import ContactMethod, Directory, Integration, User
+from engine.directory import ContactMethod, Directory, Integration, Urgency, User
 from engine.ports import DeliveryResult, Lane, Posting, RoutedAlert
 from engine.service import Couriers, Engine
 from policies.policy import Policy
@@ -41,12 +42,33 @@ class Driver:
             mailbox=self.store,
             configuration=self.configuration,
             lookup=TableLookup(self.configuration),
+            channels=frozenset({"console"}),
             look_ahead=timedelta(0),
         )
         self._alerts: dict[str, Alert] = {}
 
     async def alert(self, key: str, fingerprint: str, *, fires: bool) -> Posting:
         """Post one alert and let the engine decide it."""
+        posting = await self._post(key, fingerprint, fires=fires)
+        await self.settle()
+
+        return posting
+
+    async def backlog(self, notices: list[tuple[str, str, bool]]) -> str:
+        """Post alerts while no worker runs, then let one decide them all."""
+        for key, fingerprint, fires in notices:
+            if not fires:
+                await self._post(key, fingerprint, fires=False)
+                self.forget(fingerprint)
+            else:
+                await self._post(key, fingerprint, fires=True)
+            self.clock.advance(timedelta(milliseconds=1))
+        await self.settle()
+        opened = len(await self.store.summaries(frozenset(Status), 100))
+
+        return f"{opened} incidents"
+
+    async def _post(self, key: str, fingerprint: str, *, fires: bool) -> Posting:
         known = self._alerts.get(fingerprint)
         alert = Alert(
             id=self.ids.command_id(),
@@ -61,7 +83,6 @@ class Driver:
         [receipt] = await self.engine.ingest([routed])
         if receipt.incident_id:
             self.incidents[key] = receipt.incident_id
-        await self.settle()
 
         return receipt.posting
 
@@ -132,6 +153,7 @@ def a_directory(policy: Policy) -> Directory:
     return Directory(
         version=1,
         users={**users, "dora": User(id="dora", name="Dora")},
+        urgencies={"high": Urgency(id="high", name="High", channels=("console",))},
         policies={policy.id: policy},
         integrations={SOURCE: integration},
         on_call={"primary": ("alice",), "nobody": ()},

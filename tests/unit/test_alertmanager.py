@@ -108,7 +108,45 @@ def test_statuses_stand_alone() -> None:
     assert [AlertStatus.FIRING, AlertStatus.RESOLVED] == statuses
 
 
-@pytest.mark.parametrize("status", ["suppressed", "FIRING", "", None, 1, []])
+@pytest.mark.parametrize("status", ["resolved", "Resolved", " RESOLVED "])
+def test_status_in_any_case(status: str) -> None:
+    """Resolved is resolved, however it is written."""
+    alert = read_one(status=status)
+
+    assert AlertStatus.RESOLVED is alert.status
+    assert () == alert.unread
+
+
+def test_firing_first() -> None:
+    """What fires in a group comes before what ended: the group is not over."""
+    over = a_notice(status="resolved", fingerprint="f2")
+    per_group = read(a_body(over, a_notice(), groupKey="g"), Grouping.PER_GROUP)
+
+    assert [AlertStatus.FIRING, AlertStatus.RESOLVED] == [
+        routed.alert.status for routed in per_group
+    ]
+
+
+def test_told_twice() -> None:
+    """Where a request tells of one alert twice, its order counts."""
+    over = a_notice(status="resolved")
+    per_group = read(a_body(over, a_notice(), groupKey="g"), Grouping.PER_GROUP)
+
+    assert [AlertStatus.RESOLVED, AlertStatus.FIRING] == [
+        routed.alert.status for routed in per_group
+    ]
+
+
+def test_labels_that_cannot_be_shown() -> None:
+    """Labels that cannot be shown still tell two alerts apart."""
+    first, second = (
+        read_one(fingerprint=None, labels={"a": {"b": number}}) for number in (1, 2)
+    )
+
+    assert first.fingerprint != second.fingerprint
+
+
+@pytest.mark.parametrize("status", ["suppressed", "fire", "", None, 1, []])
 def test_unclear_status_fires(status: Json) -> None:
     """An alert of which it is not clear whether it fires, fires, and says so."""
     alert = read_one(status=status)

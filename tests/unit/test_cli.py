@@ -102,7 +102,16 @@ def test_bad_address(arguments: list[str], tmp_path: Path) -> None:
 
     assert 2 == code
     assert 1 == problem.count("\n")
-    assert problem.startswith("REDIS_URL: ")
+    assert problem.startswith("REDIS_URL is no address of a Redis: ")
+
+
+@pytest.mark.parametrize("url", ["redis://:hush/hush@host", "redis://u:hush@host:port"])
+def test_bad_address_with_password(url: str) -> None:
+    """An address that cannot be read is not quoted: it may hold a password."""
+    _, _, problem = run("worker", REDIS_URL=url)
+
+    assert "REDIS_URL" in problem
+    assert "hush" not in problem
 
 
 @pytest.mark.parametrize("command", ["up", "web"])

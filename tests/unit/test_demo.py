@@ -98,12 +98,33 @@ async def test_files_of_another_store(tmp_path: Path) -> None:
     assert any("fit another one" in line for line in lines)
 
 
+CONSOLE = frozenset({"console"})
+
+
 async def test_empty_file(kept: Kept, tmp_path: Path) -> None:
     """An empty file is no secret."""
     (tmp_path / "api_token").write_text("\n")
 
     with pytest.raises(SecretsError, match="api_token is empty"):
         await first_start(kept, tmp_path, ADDRESS)
+
+
+async def test_no_text(kept: Kept, tmp_path: Path) -> None:
+    """A file that holds something else is named, and left as it is."""
+    (tmp_path / "api_token").write_bytes(b"\xff\x00 no secret")
+
+    with pytest.raises(SecretsError, match="api_token holds no secret"):
+        await first_start(kept, tmp_path, ADDRESS)
+
+
+async def test_open_to_others(kept: Kept, tmp_path: Path) -> None:
+    """A secret that others could read is closed to them."""
+    path = tmp_path / "ingest_key"
+    path.write_text("a-secret-of-somebody\n")
+    path.chmod(0o644)
+    await first_start(kept, tmp_path, ADDRESS)
+
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
 async def test_unreadable(kept: Kept, tmp_path: Path) -> None:
@@ -120,4 +141,4 @@ def test_demo_reaches(tmp_path: Path) -> None:
     named = [person for people in directory.on_call.values() for person in people]
 
     assert directory.policies["default"].can_page
-    assert all(directory.rules_for(person, "high") for person in named)
+    assert all(directory.rules_for(person, "high", CONSOLE) for person in named)

@@ -24,6 +24,7 @@ from policies.policy import Policy
 HIGH = Urgency(id="high", name="High", is_important=True, channels=("sms", "call"))
 LOW = Urgency(id="low", name="Low", channels=("email",))
 METHODS = {"mail": "email", "phone": "call", "text": "sms"}
+CONFIGURED = frozenset({"call", "email", "slack", "sms"})
 MINUTE = timedelta(minutes=1)
 NOW = timedelta(0)
 
@@ -82,7 +83,7 @@ def walked(user: User, urgency: str = "high") -> list[tuple[str, str, timedelta]
     """Return method, channel and delay of each rule that a page of alice walks."""
     return [
         (rule.method, rule.channel, rule.delay)
-        for rule in a_directory(user).rules_for("alice", urgency)
+        for rule in a_directory(user).rules_for("alice", urgency, CONFIGURED)
     ]
 
 
@@ -131,11 +132,18 @@ def test_two_methods_of_a_channel() -> None:
 
 
 @pytest.mark.parametrize("urgency", ["high", "deleted"])
-def test_whatever_there_is(urgency: str) -> None:
-    """Who has nothing on the urgency's channels is reached by whatever there is."""
+def test_email_at_last(urgency: str) -> None:
+    """Who has nothing on the urgency's channels is reached by e-mail, nothing else."""
     user = a_user({"mail": "email", "chat": "slack"})
 
-    assert [("mail", "email", NOW), ("chat", "slack", NOW)] == walked(user, urgency)
+    assert [("mail", "email", NOW)] == walked(user, urgency)
+
+
+def test_not_configured() -> None:
+    """A channel that the installation cannot send on reaches nobody."""
+    user = a_user({"page": "pager", "text": "sms"}, high=[("page", NOW)])
+
+    assert [("text", "sms", NOW)] == walked(user)
 
 
 @pytest.mark.parametrize(
@@ -154,12 +162,13 @@ def test_unreachable(user: User) -> None:
 
 def test_unknown_user() -> None:
     """Somebody who was deleted is not reached; it is no error."""
-    assert () == a_directory().rules_for("alice", "high")
+    assert () == a_directory().rules_for("alice", "high", CONFIGURED)
 
 
 def test_rules_are_values() -> None:
     """Two rules that say the same are the same."""
-    rules = a_directory(a_user({"text": "sms"})).rules_for("alice", "high")
+    directory = a_directory(a_user({"text": "sms"}))
+    rules = directory.rules_for("alice", "high", CONFIGURED)
 
     assert (Rule(delay=NOW, method="text", channel="sms"),) == rules
 

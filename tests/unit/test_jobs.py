@@ -1,4 +1,4 @@
-"""What a worker does when it is woken, and that one bad round ends nothing."""
+"""What a worker does when it is woken, and that one bad chore ends nothing."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from engine.errors import StoreUnavailableError
 from engine.ports import Lane, Wake
-from workers.jobs import Rounds
+from workers.jobs import Chores
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -53,10 +53,10 @@ class World:
         """Sleep not at all."""
 
     @asynccontextmanager
-    async def rounds(self) -> AsyncIterator[Rounds]:
-        """Run rounds in this world; at the end all that they began is over."""
+    async def chores(self) -> AsyncIterator[Chores]:
+        """Run chores in this world; at the end all that they began is over."""
         async with anyio.create_task_group() as process:
-            yield Rounds(
+            yield Chores(
                 engine=self, couriers=self, timers=self, clock=self, process=process
             )
 
@@ -69,16 +69,16 @@ def world() -> World:
 
 async def test_due(world: World) -> None:
     """A timer's wake-up drains timers and then delivers."""
-    async with world.rounds() as rounds:
-        await rounds.wake(Wake.DUE)
+    async with world.chores() as chores:
+        await chores.wake(Wake.DUE)
 
     assert ["due", "deliver"] == world.asked
 
 
 async def test_kick(world: World) -> None:
     """A kick drains both lanes: it does not say what is due."""
-    async with world.rounds() as rounds:
-        await rounds.wake(Wake.KICK)
+    async with world.chores() as chores:
+        await chores.wake(Wake.KICK)
 
     assert {"due", "mail", "deliver"} == set(world.asked)
 
@@ -86,8 +86,8 @@ async def test_kick(world: World) -> None:
 async def test_more(world: World) -> None:
     """A drain that ended for lack of time has its successor woken at once."""
     world.more = 1
-    async with world.rounds() as rounds:
-        await rounds.wake(Wake.DUE)
+    async with world.chores() as chores:
+        await chores.wake(Wake.DUE)
 
     assert [NOW] == world.armed
 
@@ -97,14 +97,14 @@ async def test_more(world: World) -> None:
     [(StoreUnavailableError("away"), "warning"), (ValueError("a bug"), "error")],
 )
 async def test_failed(world: World, error: Exception, level: str) -> None:
-    """A round that fails is logged, an outage less loudly; the next one is tried."""
+    """A chore that fails is logged, an outage less loudly; the next one is tried."""
     world.errors.append(error)
     with capture_logs() as logs:
-        async with world.rounds() as rounds:
-            await rounds.wake(Wake.DUE)
-            await rounds.wake(Wake.DUE)
+        async with world.chores() as chores:
+            await chores.wake(Wake.DUE)
+            await chores.wake(Wake.DUE)
 
-    assert [("round.failed", level)] == [
+    assert [("chore.failed", level)] == [
         (line["event"], line["log_level"]) for line in logs
     ]
     assert ["due", "due", "deliver"] == world.asked
@@ -115,31 +115,31 @@ async def test_pause_grows(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("workers.jobs.PAUSE_SECONDS_MIN", 0.001)
     world.errors.extend(ValueError("a bug") for _ in range(3))
     with capture_logs() as logs:
-        async with world.rounds() as rounds:
+        async with world.chores() as chores:
             for _ in range(4):
-                await rounds.wake(Wake.DUE)
+                await chores.wake(Wake.DUE)
             world.errors.append(ValueError("a bug"))
-            await rounds.wake(Wake.DUE)
+            await chores.wake(Wake.DUE)
 
     assert [0.001, 0.002, 0.004, 0.001] == [line["pause_seconds"] for line in logs]
 
 
 async def test_stopped(world: World) -> None:
-    """After the stop no round does anything, however it is woken."""
-    async with world.rounds() as rounds:
-        await rounds.stop()
-        await rounds.wake(Wake.DUE)
-        await rounds.wake(Wake.KICK)
+    """After the stop no chore does anything, however it is woken."""
+    async with world.chores() as chores:
+        await chores.stop()
+        await chores.wake(Wake.DUE)
+        await chores.wake(Wake.KICK)
 
     assert [] == world.asked
 
 
 async def test_abandoned(world: World) -> None:
-    """A round goes on to its end when whoever woke it goes away."""
-    async with world.rounds() as rounds:
+    """A chore goes on to its end when whoever woke it goes away."""
+    async with world.chores() as chores:
         with anyio.move_on_after(0):
-            await rounds.wake(Wake.DUE)
-        await rounds.stop()
+            await chores.wake(Wake.DUE)
+        await chores.stop()
         asked_by_the_stop = list(world.asked)
 
     assert "due" in world.asked or asked_by_the_stop == []

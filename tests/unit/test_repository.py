@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from typer.testing import CliRunner
 
 from workers.cli import app
+from workers.redis_server import NAMED_SERVER
 from workers.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -199,7 +200,7 @@ def test_processes() -> None:
 
 def test_environment_table() -> None:
     """Every variable that README names is one that is read."""
-    read = {field.alias for field in Settings.model_fields.values()}
+    read = {field.alias for field in Settings.model_fields.values()} | {NAMED_SERVER}
     rows = environment_table()
     named = [name for row in rows for name in VARIABLE.findall(row.split("|")[1])]
 

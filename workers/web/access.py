@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from engine.ports import Ids
-from workers.web.problems import UNEXPECTED, ProblemError, to_response
+from workers.web.problems import STOPPING, UNEXPECTED, ProblemError, to_response
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -59,6 +59,12 @@ class RequestLog:
         with bound_contextvars(request_id=answering.request_id):
             try:
                 await self._app(scope, receive, answering.send)
+            except anyio.get_cancelled_exc_class():
+                # Told to stop while a request was under way: it was not finished.
+                if answering.has_begun:
+                    raise
+                with anyio.CancelScope(shield=True):
+                    await answering.part(scope, receive)
             except Exception as error:
                 _log_failure(error, answering.request_id)
                 if answering.has_begun:
@@ -98,6 +104,11 @@ class _Answering:
     def has_begun(self) -> bool:
         """Whether the status has left; such an answer can only be broken off."""
         return self.status > 0
+
+    async def part(self, scope: Scope, receive: Receive) -> None:
+        """Answer 503: this process ends, another one may take it."""
+        detail = "This process is stopping. Send it again."
+        await to_response(ProblemError(STOPPING, detail))(scope, receive, self.send)
 
     async def apologise(self, scope: Scope, receive: Receive) -> None:
         """Answer 500, without internals."""

@@ -5,6 +5,7 @@ A body is bounded while it comes in, whatever its sender says of its length; it 
 never inflated; and how deep it is nested is counted without recursion.
 """
 
+import json
 from typing import TypeAlias
 
 import anyio
@@ -53,8 +54,8 @@ async def read_body(request: Request, bytes_max: int, patience_seconds: float) -
             longer than `patience_seconds`.
     """
     announced = _announced_size(request)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
+    encodings = ",".join(request.headers.getlist("content-encoding")).lower()
+    if {encoding.strip() for encoding in encodings.split(",")} - {"", "identity"}:
         detail = "Send the body as it is, without Content-Encoding."
         raise BodyError(ENCODED, detail, announced)
     if announced > bytes_max:
@@ -72,22 +73,57 @@ async def read_body(request: Request, bytes_max: int, patience_seconds: float) -
 
 def parse_json(body: bytes) -> Json:
     """
-    Parse a body strictly: UTF-8, no NaN, no infinity, no lone surrogate.
+    Parse a body: JSON in UTF-8, no NaN, no infinity.
+
+    Half of a surrogate pair, and a byte order mark, are no reason to lose an alert:
+    the one is shown as `?`, the other is left out.
 
     Raises:
         BodyError: If it is not JSON, or nested deeper than 64 levels.
     """
     try:
         parsed: Json = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        detail = f"{error.msg} (line {error.lineno}, column {error.colno})"
-        raise BodyError(INVALID_JSON, detail, len(body)) from None
+    except orjson.JSONDecodeError:
+        parsed = _parse_patiently(body)
     # Only where there are more brackets than levels can there be too many levels.
     if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _is_too_deep(parsed):
-        detail = f"Lists and objects may be nested {DEPTH_MAX} levels deep."
-        raise BodyError(TOO_DEEP, detail, len(body))
+        raise _too_deep(body)
 
     return parsed
+
+
+def _parse_patiently(body: bytes) -> Json:
+    """Parse what orjson does not take; the standard library takes a little more."""
+    try:
+        text = body.decode("utf-8-sig")
+        found: Json = json.loads(text, parse_constant=_refuse)
+        plain = json.dumps(found, ensure_ascii=False, allow_nan=False)
+        parsed: Json = orjson.loads(plain.encode(errors="replace"))
+    except RecursionError:
+        raise _too_deep(body) from None
+    except UnicodeDecodeError as error:
+        detail = f"It is not UTF-8: byte {error.start} cannot be read."
+        raise BodyError(INVALID_JSON, detail, len(body)) from None
+    except orjson.JSONDecodeError:
+        raise _too_deep(body) from None
+    except json.JSONDecodeError as error:
+        detail = f"{error.msg} (line {error.lineno}, column {error.colno})"
+        raise BodyError(INVALID_JSON, detail, len(body)) from None
+    except ValueError as error:
+        raise BodyError(INVALID_JSON, str(error), len(body)) from None
+
+    return parsed
+
+
+def _refuse(constant: str) -> None:
+    message = f"{constant} is not JSON"
+    raise ValueError(message)
+
+
+def _too_deep(body: bytes) -> BodyError:
+    detail = f"Lists and objects may be nested {DEPTH_MAX} levels deep."
+
+    return BodyError(TOO_DEEP, detail, len(body))
 
 
 def _announced_size(request: Request) -> int:

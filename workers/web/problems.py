@@ -76,6 +76,7 @@ OVERLOADED = Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "Too much at onc
 TOO_SLOW = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "body_too_slow", "The body came too slowly"
 )
+STOPPING = Kind(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "This process is stopping")
 CONTENDED = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "contended", "Others kept moving the incident"
 )

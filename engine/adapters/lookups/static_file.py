@@ -21,7 +21,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from engine.adapters.lookups.table import answer
 from engine.errors import LookUpFailedError
 from engine.ports import Clock, OnCall
-from policies.targets import Target
+from policies.targets import Target, UserTarget
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -58,8 +58,11 @@ class StaticFileLookup:
         Return who is behind the target; a schedule that is not listed has nobody.
 
         Raises:
-            ScheduleFileError: If there never was a file that could be read.
+            ScheduleFileError: If there never was a file that could be read, and it is
+                needed: who a user is stands in no file.
         """
+        if isinstance(target, UserTarget):
+            return answer(target, {}, str(self._path))
         self._look()
         if self._schedules is None:
             assert self._error is not None

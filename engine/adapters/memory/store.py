@@ -148,7 +148,7 @@ class MemoryStore:
         """Return incidents, newest first."""
         incidents = [kept.incident() for kept in self._kept.values()]
         wanted = [
-            summary_of(incident)
+            Summary.of(incident)
             for incident in incidents
             if incident and incident.status in statuses
             if before is None or incident.id < before
@@ -172,15 +172,19 @@ class MemoryStore:
         if self._is_late(routed, fires=fires, is_open=known is not None):
             self.late.append(routed)
             return Receipt(posting=Posting.LATE, incident_id=None)
-        if known is None:
-            posting, known = Posting.OPENED, self._fresh_id()
-            self._keys[key] = known
-            self._kept[known] = _Kept(key=key)
-        else:
-            posting = Posting.JOINED
-        if len(self._kept[known].mail) >= MAILBOX_MAX:
+        if known is not None and len(self._kept[known].mail) >= MAILBOX_MAX:
             message = f"the mailbox of {known} is full"
             raise OverloadedError(message)
+
+        return self._join_or_open(routed)
+
+    def _join_or_open(self, routed: RoutedAlert) -> Receipt:
+        key = (routed.integration, routed.key)
+        known = self._keys.get(key)
+        posting = Posting.JOINED if known else Posting.OPENED
+        if known is None:
+            known = self._keys[key] = self._fresh_id()
+            self._kept[known] = _Kept(key=key)
         self._post(known, encode_mail(routed))
 
         return Receipt(posting=posting, incident_id=known)
@@ -269,6 +273,8 @@ class MemoryStore:
         kept.mail = [mail for mail in kept.mail if mail[0] > commit.read_up_to]
         kept.due = kept.due_at = incident.next_due
         kept.mail_at = self._clock.now() if kept.mail else None
+        for routed in commit.follow_ups:
+            self._join_or_open(routed)
 
         return Stored.DONE
 
@@ -296,19 +302,3 @@ class MemoryStore:
     def current(self, incident_id: str) -> Incident | None:
         """Return an incident as it is stored."""
         return self._kept[incident_id].incident()
-
-
-def summary_of(incident: Incident) -> Summary:
-    """Return what a list shows of an incident."""
-    return Summary(
-        id=incident.id,
-        title=incident.title,
-        status=incident.status,
-        integration=incident.integration,
-        opened_at=incident.opened_at,
-        alert_count=incident.alert_count,
-        firing_count=incident.firing_count,
-        acknowledged_by=incident.acknowledged_by,
-        exhausted_at=incident.exhausted_at,
-        resolved_at=incident.resolved_at,
-    )

@@ -5,16 +5,19 @@ from engine.adapters.redis.client import Argument
 from engine.codec import (
     encode_entry,
     encode_incident,
+    encode_mail,
     encode_record,
     encode_send,
     encode_snapshot,
     encode_summary,
 )
 from engine.codec.shapes import milliseconds
-from engine.core.incident import Incident, Status
-from engine.ids import to_number
+from engine.core.incident import Status
+from engine.ids import RANDOM_BITS, mint, shard_of, to_number
 from engine.ports import Commit, Summary
 
+# As many as 32 random bits give; if all of them are taken it is decided again.
+CANDIDATES = 4
 OPEN, CLOSED, STAYS = "open", "closed", ""
 
 
@@ -42,7 +45,7 @@ def commit_arguments(
         _index(commit),
         to_number(incident.id),
         encode_incident(incident),
-        encode_summary(_summary(incident)),
+        encode_summary(Summary.of(incident)),
         milliseconds(due) if due else "",
         commit.read_up_to,
         commit.repeats,
@@ -50,6 +53,7 @@ def commit_arguments(
         encode_snapshot(snapshot) if with_snapshot else b"",
         keys.OCCURRENCE_SECONDS,
         *_lists(commit),
+        *_follow_ups(commit, nonce),
     ]
 
 
@@ -103,16 +107,19 @@ def _lists(commit: Commit) -> list[Argument]:
     return lists
 
 
-def _summary(incident: Incident) -> Summary:
-    return Summary(
-        id=incident.id,
-        title=incident.title,
-        status=incident.status,
-        integration=incident.integration,
-        opened_at=incident.opened_at,
-        alert_count=incident.alert_count,
-        firing_count=incident.firing_count,
-        acknowledged_by=incident.acknowledged_by,
-        exhausted_at=incident.exhausted_at,
-        resolved_at=incident.resolved_at,
-    )
+def _follow_ups(commit: Commit, nonce: int) -> list[Argument]:
+    """Return the mail for the next incident of the key, and ids for that one."""
+    if not commit.follow_ups:
+        return [0, 0]
+    claimed_at, shard = commit.claimed.claimed_at, shard_of(commit.incident.id)
+    candidates = [
+        mint(claimed_at, shard, nonce >> number * RANDOM_BITS)
+        for number in range(CANDIDATES)
+    ]
+
+    return [
+        len(commit.follow_ups),
+        *[encode_mail(routed) for routed in commit.follow_ups],
+        CANDIDATES,
+        *candidates,
+    ]

@@ -89,7 +89,7 @@ def _eviction(memory: Mapping[str, object]) -> Check:
         name="eviction",
         ok=policy in {NOEVICTION, UNKNOWN},
         is_fatal=True,
-        detail=f"maxmemory-policy is {policy}; it has to be {NOEVICTION}",
+        detail=f"maxmemory-policy has to be {NOEVICTION}; it is {policy}",
     )
 
 
@@ -100,7 +100,7 @@ def _persistence(persistence: Mapping[str, object]) -> Check:
         name="persistence",
         ok=enabled in {"1", UNKNOWN},
         is_fatal=False,
-        detail=f"appendonly is {_WORDS[enabled]}; without it a restart loses incidents",
+        detail=f"appendonly has to be yes, or a restart loses incidents; it is {_WORDS[enabled]}",
     )
 
 

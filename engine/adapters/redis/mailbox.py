@@ -19,7 +19,7 @@ LATE_MAX = 1_000
 # An id has seven random bits a hundredth of a second and shard. Several go with each
 # alert, so that hardly ever one has to be sent again, behind those that came after it.
 CANDIDATES = 3
-ROUNDS_MAX = 20
+TRIES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class RedisMailbox:
         await self._headroom.check()
         receipts: dict[int, Receipt] = {}
         left = list(range(len(alerts)))
-        for count in range(ROUNDS_MAX):
+        for count in range(TRIES_MAX):
             if not left:
                 return [receipts[number] for number in range(len(alerts))]
             # A hundredth of a second may be full; the next one is not.

@@ -80,6 +80,8 @@ class RedisOutbox:
             return await self._store.incident_from(delivery.incident_id, state)
         except UnreadableError as error:
             _log_left(delivery.incident_id, error)
+            if not error.is_newer:
+                await self.finish(delivery, Outcome.FAILED, str(error), None)
             return None
 
     async def finish(

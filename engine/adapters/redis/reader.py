@@ -46,7 +46,7 @@ class RedisReader:
         if not lines:
             raise UnknownIncidentError(incident_id)
 
-        return [decode_entry(line) for line in lines]
+        return [entry for line in lines if (entry := _entry(incident_id, line))]
 
     async def _ids(
         self, indexes: Sequence[str], limit: int, before: str | None
@@ -54,17 +54,17 @@ class RedisReader:
         """Return the newest ids below one, over all shards, each once."""
         below = f"({to_number(before)}" if before else "+inf"
         span = (below, "-inf", "LIMIT", 0, limit)
-        pages = await self._client.ask_each(
+        found = await self._client.ask_each(
             [
                 ("ZREVRANGEBYSCORE", f"{keys.prefix(shard)}{index}", *span)
                 for index in indexes
                 for shard in range(self._shards)
             ]
         )
-        for page in pages:
-            if isinstance(page, Exception):
-                raise meaning_of(page) from page
-        merged = heapq.merge(*pages, reverse=True)
+        for ids in found:
+            if isinstance(ids, Exception):
+                raise meaning_of(ids) from ids
+        merged = heapq.merge(*found, reverse=True)
 
         return [one.decode() for one in islice(dict.fromkeys(merged), limit)]
 
@@ -75,6 +75,19 @@ class RedisReader:
         read = zip(ids, replies, strict=True)
 
         return [summary for each in read if (summary := _summary(*each))]
+
+
+def _entry(incident_id: str, line: bytes) -> Entry | None:
+    """Read one line; one that cannot be read must not hide the others."""
+    try:
+        return decode_entry(line)
+    except UnreadableError as error:
+        log.warning(
+            "history.unreadable",
+            incident_id=show_incident_id(incident_id),
+            error=str(error),
+        )
+        return None
 
 
 def _summary(incident_id: str, text: object) -> Summary | None:

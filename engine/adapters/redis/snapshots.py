@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Client
+from engine.adapters.redis.client import Client, meaning_of
 from engine.codec import decode_snapshot
 from engine.errors import UnreadableError
 from policies.policy import Snapshot
@@ -42,6 +42,8 @@ class Snapshots:
             ]
         )
         for hashed, body in zip(unknown, bodies, strict=True):
+            if isinstance(body, Exception):
+                raise meaning_of(body) from body
             found[hashed] = self._learn(hashed, body)
 
         return found

@@ -157,13 +157,18 @@ class RedisStore(RedisReader):
 
     async def _records(self, rows: Sequence[Row]) -> list[Reply]:
         """Read the alerts that unread mail speaks of, of those rows that have some."""
-        return await self._client.ask_each(
+        replies = await self._client.ask_each(
             [
                 ("HMGET", _alerts_key(row.incident_id), *row.fingerprints)
                 for row in rows
                 if row.fingerprints
             ]
         )
+        passing = next(filter(is_passing, replies), None)
+        if passing is not None:
+            raise StoreUnavailableError(str(passing)) from passing
+
+        return replies
 
     async def _commit(
         self, commits: Sequence[Commit], *, with_snapshot: bool

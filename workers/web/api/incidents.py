@@ -11,6 +11,7 @@ from engine.core.events import Acknowledged, Command, Resolved
 from engine.directory import Token
 from engine.ids import MalformedIdError, read_incident_id, show_incident_id
 from workers.web.api.shapes import (
+    BY_MAX,
     CommandAnswer,
     CommandBody,
     IncidentAnswer,
@@ -74,7 +75,7 @@ async def list_incidents(
         str | None, Query(description="The `next` of the list before this one.")
     ] = None,
 ) -> IncidentList:
-    """List incidents, newest first."""
+    """List incidents, newest first, to a hundredth of a second."""
     cursor = _read_cursor(before) if before else None
     summaries = await context.reader.summaries(status.statuses, limit + 1, cursor)
 
@@ -117,9 +118,9 @@ async def acknowledge_incident(
 
     One that somebody has already stays theirs; the answer says whose.
     """
-    order = _Order(request, context, token, idempotency_key)
+    given = _CommandRequest(request, context, token, idempotency_key)
 
-    return await order.give(incident_id, Acknowledged)
+    return await given.carry_out(incident_id, Acknowledged)
 
 
 @router.post(
@@ -135,12 +136,12 @@ async def resolve_incident(
     idempotency_key: IdempotencyKey = None,
 ) -> CommandAnswer:
     """Close an incident. One that is closed stays as it is."""
-    order = _Order(request, context, token, idempotency_key)
+    given = _CommandRequest(request, context, token, idempotency_key)
 
-    return await order.give(incident_id, Resolved)
+    return await given.carry_out(incident_id, Resolved)
 
 
-class _Order:
+class _CommandRequest:
     """A command as a request states it."""
 
     def __init__(
@@ -151,7 +152,7 @@ class _Order:
         self._token = token
         self._key = key
 
-    async def give(self, shown_id: str, make: type[Command]) -> CommandAnswer:
+    async def carry_out(self, shown_id: str, make: type[Command]) -> CommandAnswer:
         """Have the engine carry it out."""
         incident_id = read_incident_id(shown_id)
         by = await self._by()
@@ -171,7 +172,7 @@ class _Order:
             read = CommandBody.model_validate({} if parsed is None else parsed)
         except ValidationError as error:
             raise invalid(error.errors()) from None
-        named = one_line(read.by or "", len(read.by or ""))
+        named = one_line(read.by or "", BY_MAX)
 
         return named or self._token.user or self._token.name
 

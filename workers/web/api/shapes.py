@@ -69,7 +69,7 @@ class IncidentSummary(BaseModel):
 
 class IncidentList(BaseModel):
     """
-    Incidents, newest first.
+    Incidents, newest first to a hundredth of a second.
 
     Attributes:
         next: What to send as `before` for those that follow; None at the end.

@@ -64,7 +64,22 @@ def read_alerts(
             alert = _read_shapeless(notice, fields, fallback, alert_id)
         alerts.append(_routed(alert, integration, group_key or alert.fingerprint))
 
-    return alerts
+    return _firing_first(alerts) if group_key else alerts
+
+
+def _firing_first(alerts: list[RoutedAlert]) -> list[RoutedAlert]:
+    """
+    Put what fires before what ended.
+
+    One request tells the state of its group at one moment: while any alert fires, the
+    group is not over. Where it tells of one alert twice, its order counts.
+    """
+    if len({routed.alert.fingerprint for routed in alerts}) < len(alerts):
+        return alerts
+
+    return sorted(
+        alerts, key=lambda routed: routed.alert.status is not AlertStatus.FIRING
+    )
 
 
 def _read_alert(
@@ -136,12 +151,16 @@ def _fingerprint(
     if fingerprint := fields.text("fingerprint"):
         return bounded_key(fingerprint)
 
-    return hash_of(labels or notice)
+    # As they were sent: what cannot be shown still tells two alerts apart.
+    sent = fields.source.get("labels")
+
+    return hash_of(sent or labels or notice)
 
 
 def _status(fields: Fields) -> AlertStatus:
     """Return the alert's own status. When in doubt it fires."""
-    match fields.source.get("status"):
+    status = fields.source.get("status")
+    match status.strip().lower() if isinstance(status, str) else status:
         case "firing":
             return AlertStatus.FIRING
         case "resolved":

@@ -4,7 +4,8 @@
 -- next due or '', mail read up to, repeats, snapshot hash if it is named first, its
 -- body or '', seconds to remember an occurrence, then five lists, each after its
 -- length: history, sends (entry, channel list, due, body), withdrawals (entry,
--- channel), alerts (fingerprint, record), occurrences
+-- channel), alerts (fingerprint, record), occurrences, mail that opens the next
+-- incident of the key, ids for that one, of which the first free one is taken
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
 local number, state, summary, due = unpack(ARGV, 8, 11)
 local read, repeats, snapshot, body, remember = unpack(ARGV, 12, 16)
@@ -24,6 +25,7 @@ local function list(width)
 end
 local events, sends, withdrawals = list(1), list(4), list(2)
 local alerts, occurrences = list(2), list(1)
+local follow_ups, candidates = list(1), list(1)
 if position ~= #ARGV + 1 then error('the lists do not add up') end
 for item = 3, #sends, 4 do whole(sends[item]) end
 
@@ -42,6 +44,17 @@ elseif stored[1] ~= expected then
 end
 if at < not_before then return 'early' end
 if closes and sent > read then return 'more_mail' end
+-- Who has the key after this: another incident already, or the next one.
+local next_id = redis.call('GET', prefix .. 'k:' .. key)
+if next_id == id then next_id = nil end
+if #follow_ups > 0 and not next_id then
+  for _, candidate in ipairs(candidates) do
+    if not next_id and redis.call('EXISTS', prefix .. 'i:' .. candidate) == 0 then
+      next_id = candidate
+    end
+  end
+  if not next_id then return 'lost' end
+end
 if snapshot ~= '' and body == ''
   and redis.call('HEXISTS', prefix .. 'snap', snapshot) == 0 then return 'need' end
 
@@ -91,6 +104,11 @@ if index ~= '' then
 end
 if closes and redis.call('GET', prefix .. 'k:' .. key) == id then
   redis.call('DEL', prefix .. 'k:' .. key)
+end
+-- Before the mailbox is trimmed: cut off here, they come twice rather than never.
+for _, mail in ipairs(follow_ups) do
+  redis.call('SET', prefix .. 'k:' .. key, next_id)
+  post(prefix, next_id, mail, at)
 end
 if due == '' then
   redis.call('ZREM', prefix .. 'due', id)
