@@ -64,11 +64,13 @@ class User(_Record):
     A person.
 
     Attributes:
+        username: What turns are ordered by, before the name.
         rules: By urgency id; an urgency that is not listed uses its own channels.
     """
 
     id: Name
     name: str
+    username: str = ""
     email: str = ""
     is_active: bool = True
     contact_methods: tuple[ContactMethod, ...] = ()
@@ -86,6 +88,44 @@ class Urgency(_Record):
     channels: tuple[str, ...] = ()
 
 
+class Team(_Record):
+    """
+    Some people, and whom they have on call.
+
+    Attributes:
+        schedule: The default schedule of the team's incidents.
+    """
+
+    id: Name
+    name: str
+    members: tuple[str, ...] = ()
+    schedule: Name | None = None
+
+
+class UserGroup(_Record):
+    """Some people, under a name."""
+
+    id: Name
+    name: str
+    members: tuple[str, ...] = ()
+
+
+class Place(_Record):
+    """
+    A place that many read: a chat room, a webhook.
+
+    Attributes:
+        kind: What a step calls all places of this kind.
+        channel: What it is reached by.
+    """
+
+    id: Name
+    name: str
+    kind: Name
+    channel: Name
+    address: str = ""
+
+
 class Grouping(StrEnum):
     """What makes one incident of a sender's alerts."""
 
@@ -100,7 +140,9 @@ class Integration(_Record):
     Attributes:
         source: The kind of sender, as in `/ingest/{source}/{key}`.
         key_hash: SHA-256 of its ingest key; the key itself is not kept.
-        policy: The policy that its incidents walk.
+        policy: The policy that its incidents walk; None: they are only collected.
+        team: The team its incidents belong to; None is the default team.
+        acknowledged_for: How long an acknowledgement lasts; None: for good.
     """
 
     id: Name
@@ -109,7 +151,9 @@ class Integration(_Record):
     key_hash: str
     grouping: Grouping = Grouping.PER_ALERT
     resolve_when: ResolveWhen = ResolveWhen.ALL
-    policy: Name
+    policy: Name | None = None
+    team: Name | None = None
+    acknowledged_for: Annotated[Duration, Field(gt=NO_TIME)] | None = None
 
 
 class Scope(StrEnum):
@@ -141,16 +185,23 @@ class Directory(_Record):
 
     Attributes:
         version: Rises with every change; decisions record it.
+        default_team: The team of incidents that have none of their own.
         on_call: A fixed table: who is on call in each schedule.
+        catch_all: The policy that exhausted incidents walk at last.
     """
 
     version: int = 0
     users: Mapping[str, User] = {}
+    teams: Mapping[str, Team] = {}
+    default_team: Name | None = None
+    groups: Mapping[str, UserGroup] = {}
+    places: Mapping[str, Place] = {}
     urgencies: Mapping[str, Urgency] = {}
     policies: Mapping[str, Policy] = {}
     integrations: Mapping[str, Integration] = {}
     tokens: Mapping[str, Token] = {}
     on_call: Mapping[str, tuple[str, ...]] = {}
+    catch_all: Name | None = None
 
     def integration_for(self, source: str, key: str) -> Integration | None:
         """Return the integration of this source that has this ingest key."""
@@ -170,8 +221,30 @@ class Directory(_Record):
 
         return token if user and user.is_active else None
 
+    def team_of(self, team_id: str | None) -> Team | None:
+        """Return a team; None is the default team, if there is one."""
+        wanted = self.default_team if team_id is None else team_id
+
+        return self.teams.get(wanted) if wanted is not None else None
+
+    def members_of(self, team: Team) -> tuple[str, ...]:
+        """
+        Return who is in a team.
+
+        The default team has everybody who is in no other, unless it lists its own.
+        """
+        if team.members or team.id != self.default_team:
+            return team.members
+        elsewhere = {one for other in self.teams.values() for one in other.members}
+
+        return tuple(one for one in self.users if one not in elsewhere)
+
     def rules_for(
-        self, user_id: str, urgency_id: str, configured: frozenset[str]
+        self,
+        user_id: str,
+        urgency_id: str,
+        configured: frozenset[str],
+        channels: tuple[str, ...] = (),
     ) -> tuple[Rule, ...]:
         """
         Return the rules that a page of this person walks; none if unreachable.
@@ -184,6 +257,7 @@ class Directory(_Record):
             user_id: Whom to reach.
             urgency_id: How urgently.
             configured: The channels of this installation.
+            channels: Exactly these, in place of rules and urgency; none: as they say.
         """
         user = self.users.get(user_id)
         if user is None or not user.is_active:
@@ -193,6 +267,9 @@ class Directory(_Record):
             for method in user.contact_methods
             if method.channel in configured
         }
+        usable = tuple(methods.values())
+        if channels:
+            return _at_once(usable, channels)
         own = tuple(
             Rule(
                 delay=rule.delay,
@@ -203,10 +280,9 @@ class Directory(_Record):
             if rule.method in methods
         )
         urgency = self.urgencies.get(urgency_id)
-        channels = urgency.channels if urgency else ()
-        usable = tuple(methods.values())
+        of_urgency = urgency.channels if urgency else ()
 
-        return own or _at_once(usable, channels) or _at_once(usable, (EMAIL,))
+        return own or _at_once(usable, of_urgency) or _at_once(usable, (EMAIL,))
 
 
 def hash_secret(secret: str) -> str:

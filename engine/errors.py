@@ -4,6 +4,7 @@ Everything the engine raises, by whose fault it is. Those not here name their mo
 * EngineError
     * CallerError: the request is wrong; asking again does not help.
         * UnknownIncidentError: no incident carries this id.
+        * KeyTakenError: another open incident has the key.
         * ids.MalformedIdError: the text is not an id.
     * TryAgainError: nothing was written, asking again may help.
         * StoreUnavailableError: Redis cannot be reached, or cannot write.
@@ -33,6 +34,15 @@ class UnknownIncidentError(CallerError):
     def __init__(self, incident_id: str) -> None:
         super().__init__(f"no incident has the id {incident_id!r}")
         self.incident_id = incident_id
+
+
+class KeyTakenError(CallerError):
+    """Another open incident has the dedup key."""
+
+    def __init__(self, incident_id: str, key: str) -> None:
+        super().__init__(f"{incident_id}: another open incident has the key {key!r}")
+        self.incident_id = incident_id
+        self.key = key
 
 
 class TryAgainError(EngineError):

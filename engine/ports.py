@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol, Self
 
 from engine.core.alerts import Alert
-from engine.core.effects import Send, Withdraw
+from engine.core.effects import Comment, Send, Withdraw
 from engine.core.events import Event, Outcome
 from engine.core.incident import Incident, Status
 from engine.core.reasons import Reason
@@ -147,6 +147,8 @@ class Claimed:
         due: The time at which it is due, without the lease.
         mail: What is unread, oldest first, at most 200 items.
         failures: How often in a row it was parked.
+        after: Of one that is not open yet: the incident that somebody resolved while
+            this one's alert went on firing.
     """
 
     incident_id: str
@@ -157,14 +159,21 @@ class Claimed:
     due: datetime | None = None
     mail: tuple[Mail, ...] = ()
     failures: int = 0
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of an incident's history: what happened and why it meant what it did."""
+    """
+    One line of an incident's history: what happened and why it meant what it did.
+
+    Attributes:
+        comments: What was shown with it.
+    """
 
     event: Event
     reason: Reason
+    comments: tuple[Comment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +201,19 @@ class Commit:
     ended: tuple[str, ...] = ()
     repeats: int = 0
     follow_ups: tuple[RoutedAlert, ...] = ()
+
+    @property
+    def leaves_firing(self) -> bool:
+        """Whether somebody closes it here whose alerts go on firing."""
+        before, after = self.claimed.incident, self.incident
+        was_open = before is None or before.status.is_open
+
+        return (
+            was_open
+            and after.status is Status.RESOLVED
+            and after.resolved_by is not None
+            and after.firing_count > 0
+        )
 
 
 class Stored(StrEnum):
@@ -372,6 +394,23 @@ class Outbox(Protocol):
         Success of any attempt counts, a failure only from the latest. With
         `retry_at` the notification is due again then and nothing is reported; one
         withdrawn while it was under way is never tried again.
+        """
+        ...
+
+
+class Turns(Protocol):
+    """Knows whose turn it is."""
+
+    async def take(self, turn: str, ticket: str, candidates: Sequence[str]) -> str:
+        """
+        Take a turn: the candidate after the one that was taken last.
+
+        The same ticket gets the same answer, for an hour. Candidates come in their
+        order, at least one. If the last one taken is not among them any more, or there
+        was none yet, it is the first one's turn.
+
+        Raises:
+            StoreUnavailableError: If it cannot be told.
         """
         ...
 

@@ -25,6 +25,7 @@ from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
+from engine.adapters.redis.turns import RedisTurns
 from engine.errors import StoreUnavailableError
 from engine.ports import (
     Channel,
@@ -35,7 +36,7 @@ from engine.ports import (
     OnCallLookup,
     Timers,
 )
-from engine.service import Couriers, Engine
+from engine.service import INCIDENTS, Couriers, Engine
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -156,7 +157,7 @@ def _wire(
     client = client_on(pools.paging)
     store = RedisStore(client, shards=shards, nonce=_nonce)
     configuration = RedisConfiguration(client, clock)
-    sweep = Sweep(client, shards=shards, channels=tuple(channels))
+    sweep = Sweep(client, shards=shards, channels=(*channels, INCIDENTS))
     mailbox = RedisMailbox(
         client_on(pools.ingest),
         clock=clock,
@@ -172,6 +173,7 @@ def _wire(
             mailbox=mailbox,
             configuration=configuration,
             lookup=_lookup(settings, configuration, clock),
+            turns=RedisTurns(client),
             channels=frozenset(channels),
         )
 
@@ -186,6 +188,7 @@ def _wire(
         reader=store,
         couriers=Couriers(
             outbox=RedisOutbox(client, store, shards=shards),
+            mailbox=mailbox,
             channels=channels,
             configuration=configuration,
             clock=clock,

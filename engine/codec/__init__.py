@@ -14,6 +14,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from engine.codec.schema import (
+    COMMENT,
     CONTENTS,
     DICTIONARY,
     INCIDENT,
@@ -33,6 +34,7 @@ from engine.directory import Directory
 from engine.errors import UnreadableError
 from engine.ports import Entry, RoutedAlert, Summary
 from policies.policy import Snapshot
+from policies.steps import LENIENT
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -41,7 +43,7 @@ PLAIN = str(VERSION).encode()
 DEFLATED = PLAIN + b"z"
 DEFLATE_OVER_BYTES = 200
 WINDOW_BITS = -15  # raw deflate: no header, no checksum
-SNAPSHOT, LETTER, REASON = "h", "t", "y"
+SNAPSHOT, LETTER, REASON, COMMENTS = "h", "t", "y", "yc"
 
 
 def encode_incident(incident: Incident) -> bytes:
@@ -98,7 +100,11 @@ def decode_mail(data: bytes) -> RoutedAlert | Event:
 
 def encode_entry(entry: Entry) -> bytes:
     """Write a line of history; over 200 bytes it is deflated."""
-    return _packed({**_tagged(entry.event), REASON: entry.reason})
+    written = {**_tagged(entry.event), REASON: entry.reason}
+    if entry.comments:
+        written[COMMENTS] = [COMMENT.write(comment) for comment in entry.comments]
+
+    return _packed(written)
 
 
 def decode_entry(data: bytes) -> Entry:
@@ -111,8 +117,9 @@ def decode_entry(data: bytes) -> Entry:
     read = _read("history", data)
     event: Event = _content("history", read)
     try:
-        return Entry(event=event, reason=Reason(read[REASON]))
-    except (KeyError, ValueError) as error:
+        comments = tuple(COMMENT.read(each) for each in read.get(COMMENTS, ()))
+        return Entry(event=event, reason=Reason(read[REASON]), comments=comments)
+    except (KeyError, TypeError, ValueError) as error:
         raise UnreadableError("history", str(error)) from error
 
 
@@ -173,7 +180,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
     Raises:
         UnreadableError: If the data is damaged or of a newer version.
     """
-    return _validated("snapshot", Snapshot, data)
+    return _validated("snapshot", Snapshot, data, LENIENT)
 
 
 def encode_directory(directory: Directory) -> bytes:
@@ -188,7 +195,7 @@ def decode_directory(data: bytes) -> Directory:
     Raises:
         UnreadableError: If the data is damaged or of a newer version.
     """
-    return _validated("directory", Directory, data)
+    return _validated("directory", Directory, data, LENIENT)
 
 
 def _tagged(content: RoutedAlert | Event) -> dict[str, Any]:
@@ -215,9 +222,9 @@ def _shaped(what: str, shape: Shape[T], data: bytes) -> T:
         raise UnreadableError(what, str(error)) from error
 
 
-def _validated(what: str, model: type[M], data: bytes) -> M:
+def _validated(what: str, model: type[M], data: bytes, context: dict[str, bool]) -> M:
     try:
-        return model.model_validate_json(_body(what, data))
+        return model.model_validate_json(_body(what, data), context=context)
     except ValidationError as error:
         raise UnreadableError(what, str(error)) from error
 

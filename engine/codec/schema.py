@@ -9,18 +9,46 @@ from typing import Any
 
 from engine.codec.shapes import Shape
 from engine.core.alerts import Alert, AlertRecord
-from engine.core.effects import Send
+from engine.core.effects import Comment, Send
 from engine.core.events import (
     Acknowledged,
     AlertsReceived,
+    Attached,
+    ChildAttached,
+    ChildDetached,
+    Commented,
+    CommentEdited,
     DeliveryReported,
+    Detached,
+    Escalated,
+    MetadataSet,
     Opened,
+    ParentMoved,
+    PolicyNamed,
+    Reassigned,
+    Removed,
+    Reopened,
     Resolved,
     Responder,
+    SnapshotTaken,
+    Snoozed,
     TargetsResolved,
+    TurnTaken,
+    Unacknowledged,
+    Unsnoozed,
     WokeUp,
 )
-from engine.core.incident import Incident, Page, Walk
+from engine.core.incident import (
+    Awaited,
+    Call,
+    Checklist,
+    Incident,
+    LastRound,
+    Page,
+    Restart,
+    StepRef,
+    Walk,
+)
 from engine.directory import Rule
 from engine.ports import RoutedAlert, Summary
 
@@ -40,9 +68,14 @@ ALERT = Shape(
     unread="x",
 )
 RECORD = Shape(AlertRecord, status="s", title="t", starts_at="b", changed_at="c")
-RESPONDER = Shape(Responder, (RULE,), person="p", why="w", rules="r")
+RESPONDER = Shape(Responder, (RULE,), person="p", target="t", why="w", rules="r")
+COMMENT = Shape(Comment, id="i", text="x")
+STEP = Shape(StepRef, policy="p", step="s")
+AWAITED = Shape(Awaited, (STEP,), step="s", pages="p")
+LAST_ROUND = Shape(LastRound, (STEP, AWAITED), walk="w", awaited="a", unreached="u")
 WALK = Shape(
     Walk,
+    (STEP, AWAITED, RESPONDER),
     id="i",
     policy="p",
     step="s",
@@ -51,12 +84,23 @@ WALK = Shape(
     generation="g",
     due="d",
     order="o",
+    left_at="l",
     asked_at="a",
+    candidates="c",
+    is_waited="w",
+    entered="e",
+    repeats="n",
+    is_loud="y",
+    is_waiving="v",
+    awaited="x",
+    unreached="u",
+    has_reached="h",
 )
 PAGE = Shape(
     Page,
     (RULE,),
     id="i",
+    walk="k",
     person="p",
     urgency="u",
     rules="l",
@@ -66,35 +110,67 @@ PAGE = Shape(
     due="d",
     order="o",
     under_way="w",
-    reached="h",
 )
+CALL = Shape(
+    Call,
+    (STEP,),
+    id="i",
+    generation="g",
+    due="d",
+    order="o",
+    asked_at="a",
+    targets="t",
+    urgency="u",
+    channels="c",
+    step="s",
+)
+CHECKLIST = Shape(
+    Checklist, (STEP,), id="i", step="s", text="x", every="e", due="d", order="o"
+)
+RESTART = Shape(Restart, generation="g", due="d", order="o", at="a")
 INCIDENT = Shape(
     Incident,
-    (WALK, PAGE),
+    (WALK, PAGE, LAST_ROUND, CALL, CHECKLIST, RESTART),
     apart=("snapshot", "alerts"),
     id="i",
     title="t",
+    kind="j",
     status="s",
     key="k",
     integration="n",
     team="m",
     resolve_when="y",
     start="z",
+    main="mw",
     walks="w",
     pages="p",
+    last_rounds="lr",
+    calls="cl",
+    checklists="ch",
+    restart="rs",
     metadata="l",
+    references="lo",
+    pinned="lp",
     alert_count="c",
     firing_count="f",
+    notices="v",
     opened_at="b",
     last_at="a",
     last_order="o",
     last_sent_at="e",
+    acknowledged_for="kf",
     acknowledged_at="ka",
     acknowledged_by="kb",
+    snoozed_by="sb",
+    returns_at="kr",
     resolved_at="ra",
     resolved_by="rb",
+    parent="pa",
+    children="pc",
+    has_run_out="xo",
     exhausts_at="xa",
     exhausted_at="xb",
+    started_again_at="xr",
     seen="q",
 )
 SEND = Shape(
@@ -124,19 +200,25 @@ SUMMARY = Shape(
     resolved_at="r",
 )
 
-# The letter in field `t` says which of these a piece of mail or history is.
+# What field `t` says tells which of these a piece of mail or history is.
 CONTENTS: dict[str, Shape[Any]] = {
     "o": Shape(
         Opened,
         (ALERT,),
         at="@",
         incident_id="i",
+        kind="j",
         key="k",
         integration="n",
         team="m",
         snapshot="s",
         resolve_when="e",
+        acknowledged_for="f",
         alert="a",
+        title="h",
+        metadata="l",
+        references="lo",
+        after="b",
     ),
     "a": Shape(AlertsReceived, (ALERT,), at="@", alerts="a"),
     "w": Shape(WokeUp, at="@"),
@@ -148,19 +230,54 @@ CONTENTS: dict[str, Shape[Any]] = {
         generation="g",
         responders="p",
         missing="m",
+        order="o",
+        policies="l",
+        snapshot="s",
         until="u",
     ),
+    "rp": Shape(
+        PolicyNamed, at="@", walk="w", generation="g", policy="p", snapshot="s"
+    ),
+    "rt": Shape(TurnTaken, at="@", walk="w", generation="g", target="r", why="x"),
+    "rs": Shape(SnapshotTaken, at="@", generation="g", snapshot="s"),
     "d": Shape(
         DeliveryReported,
         at="@",
         page="g",
         rule="r",
+        person="p",
+        channel="c",
         attempt="n",
         outcome="o",
         detail="x",
     ),
     "k": Shape(Acknowledged, at="@", id="i", by="b"),
+    "ku": Shape(Unacknowledged, at="@", id="i", by="b"),
     "e": Shape(Resolved, at="@", id="i", by="b"),
+    "eo": Shape(Reopened, at="@", id="i", by="b"),
+    "s": Shape(Snoozed, at="@", id="i", by="b", until="u"),
+    "su": Shape(Unsnoozed, at="@", id="i", by="b"),
+    "x": Shape(
+        Escalated,
+        at="@",
+        id="i",
+        by="b",
+        step="n",
+        targets="r",
+        urgency="u",
+        channels="c",
+        snapshot="s",
+    ),
+    "xr": Shape(Reassigned, at="@", id="i", by="b", to="r", urgency="u"),
+    "c": Shape(Attached, at="@", id="i", by="b", parent="p"),
+    "cd": Shape(Detached, at="@", id="i", by="b"),
+    "ca": Shape(ChildAttached, at="@", id="i", child="c"),
+    "cx": Shape(ChildDetached, at="@", id="i", child="c"),
+    "cp": Shape(ParentMoved, at="@", id="i", what="w", by="b"),
+    "z": Shape(Removed, at="@", id="i", by="b"),
+    "l": Shape(MetadataSet, at="@", id="i", by="b", key="k", texts="x", references="r"),
+    "n": Shape(Commented, at="@", id="i", by="b", text="x"),
+    "ne": Shape(CommentEdited, at="@", id="i", by="b", comment="c", text="x"),
     "m": ROUTED,
 }
 LETTERS = {shape.cls: letter for letter, shape in CONTENTS.items()}

@@ -13,6 +13,10 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
+from pydantic import BaseModel
+
+from policies.targets import AnyTarget, target_of
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -96,6 +100,8 @@ def _default(field: Field[Any]) -> Any:
 
 
 def _writer(hint: Any, shapes: Mapping[type, Shape[Any]]) -> Convert:
+    if hint == AnyTarget:
+        return str
     hint = _without_none(hint)
     if hint is datetime:
         return milliseconds
@@ -103,6 +109,8 @@ def _writer(hint: Any, shapes: Mapping[type, Shape[Any]]) -> Convert:
         return lambda value: value // MILLISECOND
     if hint in shapes:
         return shapes[hint].write
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return lambda value: value.model_dump()
     inner = _inner(hint)
     convert = _writer(inner, shapes) if inner else None
     if get_origin(hint) is tuple and convert:
@@ -113,7 +121,11 @@ def _writer(hint: Any, shapes: Mapping[type, Shape[Any]]) -> Convert:
     return None
 
 
-def _reader(hint: Any, shapes: Mapping[type, Shape[Any]]) -> Convert:
+def _reader(  # noqa: C901 - one arm for each kind of type
+    hint: Any, shapes: Mapping[type, Shape[Any]]
+) -> Convert:
+    if hint == AnyTarget:
+        return target_of
     hint = _without_none(hint)
     if hint is datetime:
         return instant
@@ -121,6 +133,8 @@ def _reader(hint: Any, shapes: Mapping[type, Shape[Any]]) -> Convert:
         return lambda value: timedelta(milliseconds=value)
     if hint in shapes:
         return shapes[hint].read
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return hint.model_validate
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint
     inner = _inner(hint)

@@ -1,7 +1,7 @@
 """
 The escalation state machine.
 
-Rule 1: everything that moves an incident is decided here, in walk.py or page.py.
+Rule 1: everything that moves an incident is decided in this package, from here.
 Rule 2: nothing here does IO or asks for the time; `at` comes with the event.
 Rule 3: an event that comes late, twice or out of order leaves the incident as it
 is and says so in the reason. Nothing raises.
@@ -10,83 +10,128 @@ Rule 4: one event runs one timer, so that each move has its own reason.
 The contract with the shell is the one of etcd's raft library: store the incident
 of a `Decision` first, carry out its effects second.
 
-                 Opened
-                   |
-                   v    Acknowledged
-       +------> TRIGGERED ----------> ACKNOWLEDGED
-       |           |  |                    |
-       +-----------+  | Resolved,          | Resolved,
-        WokeUp,       | AlertsReceived     | AlertsReceived
-  TargetsResolved,    v                    |
-  DeliveryReported  RESOLVED <-------------+
+    triggered -> acknowledged   Acknowledged, ParentMoved
+    triggered -> snoozed        Snoozed
+    triggered -> resolved       Resolved, AlertsReceived, ParentMoved, WokeUp
+    triggered -> removed        Removed, WokeUp
+    acknowledged -> triggered   Unacknowledged, Escalated, Reassigned, Detached, WokeUp
+    acknowledged -> snoozed     Snoozed
+    acknowledged -> resolved    Resolved, AlertsReceived, ParentMoved
+    acknowledged -> removed     Removed
+    snoozed -> triggered        Unsnoozed, Escalated, Reassigned, Detached, WokeUp
+    snoozed -> acknowledged     Acknowledged, ParentMoved
+    snoozed -> resolved         Resolved, AlertsReceived, ParentMoved
+    snoozed -> removed          Removed
+    resolved -> triggered       Reopened
+    resolved -> removed         Removed
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from engine.core.alerts import Alert, AlertRecord, AlertStatus
+from engine.core.answering import (
+    give_up,
+    give_up_call,
+    name_policy,
+    resolve_targets,
+    take_turn,
+)
+from engine.core.asking import ask_for_call
+from engine.core.changing import changed
+from engine.core.checklists import remind
+from engine.core.effects import Notice, Publish
 from engine.core.events import (
-    Acknowledged,
     AlertsReceived,
-    Command,
     DeliveryReported,
     Event,
     Opened,
-    Resolved,
+    Outcome,
+    PolicyNamed,
+    SnapshotTaken,
     TargetsResolved,
+    TurnTaken,
     WokeUp,
 )
-from engine.core.incident import Decision, Incident, Page, Status, Walk
-from engine.core.page import Call, report, run_page, start_pages, stop_pages
+from engine.core.incident import (
+    Call,
+    Checklist,
+    Decision,
+    Incident,
+    Page,
+    Restart,
+    Status,
+    Walk,
+)
+from engine.core.lifecycle import obey
+from engine.core.nobody import look_again, note_page_failed, note_reached
+from engine.core.page import note_failure, note_success, page_of, run_page
 from engine.core.reasons import Reason
-from engine.core.walk import advance_walk, find_walk, run_walk, start_walk, step_of
-from engine.directory import ResolveWhen
+from engine.core.receiving import join, receive
+from engine.core.running import TELL_PAGE, WEBHOOK_PAGE, run_fallback, run_step
+from engine.core.starting import begin_again, go_on, go_on_without
+from engine.core.walk import (
+    next_clock_due,
+    start_main_walk,
+    start_walk,
+    step_of,
+    walk_of,
+)
 from policies.policy import Snapshot
-from policies.steps import NotifyStep
 
 # A timer that runs this little late counts as on time: waits after it do not drift.
 LATENESS_FORGIVEN = timedelta(seconds=2)
 EXHAUST_AFTER = timedelta(minutes=5)
-SEEN_MAX = 8
-METADATA_KEYS_MAX = 64
-METADATA_VALUES_MAX = 20
+
+Timer = Walk | Page | Call | Checklist | Restart
 
 
 def open_incident(event: Opened, snapshot: Snapshot) -> Decision:
     """Open an incident and start its escalation at step 1."""
     unopened = Incident(
         id=event.incident_id,
-        title=event.alert.title,
+        title=event.title or (event.alert.title if event.alert else event.key),
+        kind=event.kind,
         key=event.key,
         integration=event.integration,
         team=event.team,
         resolve_when=event.resolve_when,
         snapshot=snapshot,
+        metadata=event.metadata,
+        references=event.references,
+        pinned=tuple({**event.metadata, **event.references}),
+        acknowledged_for=event.acknowledged_for,
         opened_at=event.at,
         last_at=event.at,
     )
-    joined, _ = _join(unopened, event.alert, event.at)
-    opened = start_walk(joined, snapshot.root, event.at)
-    reason = Reason.OPENED if opened.walks else Reason.COLLECTED_ONLY
+    joined = join(unopened, event.alert, event.at)[0] if event.alert else unopened
+    opened = start_main_walk(joined, event.at)
+    reason = Reason.FIRED_AFTER_RESOLVE if event.after else Reason.OPENED
 
-    return Decision(incident=opened, reason=reason)
+    return Decision(
+        incident=opened, reason=reason if opened.walks else Reason.COLLECTED_ONLY
+    )
 
 
-def decide(incident: Incident, event: Event) -> Decision:
+def decide(
+    incident: Incident, event: Event, snapshot: Snapshot | None = None
+) -> Decision:
     """
     Decide what an event means for an incident.
 
     Never raises for an event that comes late, twice or out of order: those leave
     the incident as it is and say so in the reason.
+
+    Args:
+        incident: As it is.
+        event: What happened.
+        snapshot: The one whose hash the event names, if it names one.
     """
     at = max(event.at, incident.last_at)
-    decision = _decide(incident, event, at)
+    decision = _decide(incident, event, snapshot, at)
     if decision.incident is incident:
         return decision
-    after = _watch_for_the_end(replace(decision.incident, last_at=at), at)
+    after = _watch_for_the_end(changed(decision.incident, last_at=at), at)
 
-    return replace(decision, incident=after)
+    return decision.then(after)
 
 
 def runs_at(incident: Incident, now: datetime) -> datetime | None:
@@ -103,204 +148,160 @@ def runs_at(incident: Incident, now: datetime) -> datetime | None:
     return due if now - due < LATENESS_FORGIVEN else now
 
 
-def _decide(incident: Incident, event: Event, at: datetime) -> Decision:
+def _decide(  # noqa: C901 - one arm for each event
+    incident: Incident, event: Event, snapshot: Snapshot | None, at: datetime
+) -> Decision:
     match event:
         case Opened():
             return Decision(incident=incident, reason=Reason.LATE)
-        case Acknowledged() | Resolved():
-            return _obey(incident, event, at)
         case AlertsReceived():
-            return _receive(incident, event, at)
+            return receive(incident, event, at)
         case DeliveryReported():
-            return report(incident, event, at)
-        case WokeUp() | TargetsResolved() if incident.status is not Status.TRIGGERED:
-            return Decision(incident=incident, reason=Reason.STALE)
+            return _report(incident, event, at)
         case WokeUp():
             return _run_timer(incident, at)
         case TargetsResolved():
-            return _page(incident, event, at)
+            return resolve_targets(incident, event, snapshot, at)
+        case TurnTaken():
+            return take_turn(incident, event, at)
+        case PolicyNamed():
+            return name_policy(incident, event, snapshot, at)
+        case SnapshotTaken():
+            return go_on(incident, event, snapshot)
+        case _:
+            return obey(incident, event, snapshot, at)
 
 
 def _run_timer(incident: Incident, at: datetime) -> Decision:
-    match _first_timer(incident, at):
+    timer = _first_timer(incident, at)
+    match timer:
         case None:
-            return Decision(incident=incident, reason=Reason.STALE)
-        case Walk() as walk:
-            return run_walk(incident, walk, at)
-        case Page() as page:
-            return run_page(incident, page, at)
-        case datetime():
-            exhausted = replace(incident, exhausts_at=None, exhausted_at=at)
-            return Decision(incident=exhausted, reason=Reason.EXHAUSTED)
+            return _run_clock(incident, at)
+        case Walk():
+            return _run_walk(incident, timer, at)
+        case Page():
+            started = run_page(incident, timer, at)
+            return Decision(
+                incident=started.incident,
+                effects=started.effects,
+                reason=Reason.RULE_DUE,
+            )
+        case Call(asked_at=None):
+            asked, question = ask_for_call(incident, timer, at)
+            return Decision(
+                incident=asked, effects=(question,), reason=Reason.LOOKED_AGAIN
+            )
+        case Call():
+            return give_up_call(incident, timer, at)
+        case Checklist():
+            reminded, effects = remind(incident, timer, at)
+            return Decision(incident=reminded, effects=effects, reason=Reason.REMINDED)
+        case Restart():
+            return go_on_without(incident, at)
 
 
-def _first_timer(incident: Incident, at: datetime) -> Walk | Page | datetime | None:
+def _first_timer(incident: Incident, at: datetime) -> Timer | None:
     """Of what is due, the earliest; in one instant, the one created first."""
-    timers: list[Walk | Page] = [*incident.walks, *incident.pages]
-    due = [
-        (timer.due, timer.order, timer)
-        for timer in timers
-        if timer.due and timer.due <= at
+    timers: list[Timer] = [
+        *incident.walks,
+        *incident.pages,
+        *incident.calls,
+        *incident.checklists,
+        *([incident.restart] if incident.restart else []),
     ]
-    if due:
-        return min(due, key=lambda entry: entry[:2])[2]
+    due = [timer for timer in timers if timer.due and timer.due <= at]
+
+    return min(due, key=lambda timer: (timer.due, timer.order), default=None)
+
+
+def _run_clock(incident: Incident, at: datetime) -> Decision:
+    """Run what the incident as a whole waits for."""
+    if incident.returns_at and incident.returns_at <= at:
+        is_snoozed = incident.status is Status.SNOOZED
+        reason = Reason.SNOOZE_OVER if is_snoozed else Reason.ACKNOWLEDGEMENT_TIMED_OUT
+        return begin_again(incident, reason, at)
     if incident.exhausts_at and incident.exhausts_at <= at:
-        return incident.exhausts_at
+        return _exhaust(incident, at)
 
-    return None
+    return Decision(incident=incident, reason=Reason.STALE)
 
 
-def _page(incident: Incident, event: TargetsResolved, at: datetime) -> Decision:
-    walk = find_walk(incident, event.walk, event.generation)
-    if walk is None or walk.asked_at is None:
-        return Decision(incident=incident, reason=Reason.STALE)
+def _exhaust(incident: Incident, at: datetime) -> Decision:
+    """Say that nobody took it, and start the installation's catch-all policy."""
+    exhausted = changed(incident, exhausts_at=None, exhausted_at=at)
+    catch_all = incident.snapshot.catch_all
+    if catch_all is not None and catch_all != incident.snapshot.root:
+        exhausted = start_walk(exhausted, catch_all, at).incident
+
+    return Decision(
+        incident=exhausted,
+        effects=(Publish(notice=Notice.EXHAUSTED),),
+        reason=Reason.EXHAUSTED,
+    )
+
+
+def _run_walk(incident: Incident, walk: Walk, at: datetime) -> Decision:
+    """Run the step that a walk has come to, or go on without its answer."""
     step = step_of(incident, walk)
-    assert isinstance(step, NotifyStep)
-    onward = advance_walk(incident, walk, walk.asked_at)
-    moved = next((w for w in onward.walks if w.id == walk.id), None)
-    call = Call(
-        name=f"{walk.id}.{walk.step}.{walk.round}.{incident.start}",
-        urgency=step.urgency,
-        step_due=walk.asked_at,
-        next_step_due=moved.due if moved else None,
-        caused_by_timer=walk.asked_at > incident.opened_at,
-    )
+    if walk.asked_at is not None:
+        decision = give_up(incident, walk, at)
+    elif step is None:
+        decision = run_fallback(incident, walk, at)
+    else:
+        decision = run_step(incident, walk, step, at)
+    moved = walk_of(decision.incident, walk.id)
+    clock = next_clock_due(decision.incident, moved) if moved else None
+    holds = [until for until in (decision.holds_until, clock) if until]
 
-    return start_pages(onward, event.responders, call, at)
-
-
-def _obey(incident: Incident, command: Command, at: datetime) -> Decision:
-    if command.id in incident.seen:
-        return Decision(incident=incident, reason=Reason.REPEATED_COMMAND)
-    match command:
-        case Acknowledged(by=by):
-            return _acknowledge(_see(incident, command.id), by, at)
-        case Resolved(by=by) if incident.status is not Status.RESOLVED:
-            return _resolve(_see(incident, command.id), Reason.RESOLVED, by, at)
-        case Resolved():
-            return Decision(incident=incident, reason=Reason.NOT_APPLICABLE)
+    return changed(decision, holds_until=min(holds, default=None))
 
 
-def _acknowledge(incident: Incident, by: str, at: datetime) -> Decision:
-    if incident.status is not Status.TRIGGERED:
-        return Decision(incident=incident, reason=Reason.NOT_APPLICABLE)
-    stopped = _stop(incident)
-    acknowledged = replace(
-        stopped.incident,
-        status=Status.ACKNOWLEDGED,
-        acknowledged_at=at,
-        acknowledged_by=by,
-    )
-
-    return replace(stopped, incident=acknowledged, reason=Reason.ACKNOWLEDGED)
-
-
-def _resolve(
-    incident: Incident, reason: Reason, by: str | None, at: datetime
-) -> Decision:
-    stopped = _stop(incident)
-    resolved = replace(
-        stopped.incident, status=Status.RESOLVED, resolved_at=at, resolved_by=by
-    )
-
-    return replace(stopped, incident=resolved, reason=reason)
-
-
-def _stop(incident: Incident) -> Decision:
-    """Stop every walk and page: whatever they had asked for is stale."""
-    stopped = stop_pages(incident)
-
-    return replace(
-        stopped, incident=replace(stopped.incident, walks=(), exhausts_at=None)
-    )
-
-
-def _receive(incident: Incident, event: AlertsReceived, at: datetime) -> Decision:
-    if incident.status is Status.RESOLVED:
+def _report(incident: Incident, event: DeliveryReported, at: datetime) -> Decision:
+    """Note what became of a notification; after a failure the next rule is due."""
+    has_failed = event.outcome is Outcome.FAILED
+    if event.page.startswith(WEBHOOK_PAGE):
+        reason = Reason.WEBHOOK_FAILED if has_failed else Reason.WEBHOOK_ANSWERED
+        return Decision(incident=incident, reason=reason)
+    if event.page.startswith(TELL_PAGE):
+        return Decision(incident=incident, reason=Reason.STALE)
+    page = page_of(incident, event.page)
+    if page is None or event.rule not in page.under_way:
         return Decision(incident=incident, reason=Reason.LATE)
-    reasons: set[Reason] = set()
-    for alert in event.alerts:
-        incident, reason = _join(incident, alert, at)
-        reasons.add(reason)
-    if Reason.ALERT_ENDED in reasons and _is_over(incident):
-        return _resolve(incident, Reason.ALERTS_RESOLVED, None, at)
-    for reason in (Reason.ALERT_JOINED, Reason.ALERT_ENDED):
-        if reason in reasons:
-            return Decision(incident=incident, reason=reason)
+    if not has_failed:
+        reached = note_reached(note_success(incident, page, event.rule), page.id)
+        is_sure = event.outcome is Outcome.SENT
+        reason = Reason.DELIVERED if is_sure else Reason.DELIVERY_UNKNOWN
+        return Decision(incident=reached, reason=reason)
+    failed = note_failure(incident, page, event.rule, at)
+    if page_of(failed, page.id) is not None:
+        return Decision(incident=failed, reason=Reason.METHOD_FAILED)
+    noted, effects = note_page_failed(failed, page.id, at)
 
-    return Decision(incident=incident, reason=Reason.ALERT_REPEATED)
-
-
-def _join(incident: Incident, alert: Alert, at: datetime) -> tuple[Incident, Reason]:
-    """Take one notice in, and tell what it was."""
-    known = incident.alerts.get(alert.fingerprint)
-    was_firing = known is not None and known.is_firing
-    fires = alert.status is AlertStatus.FIRING
-    if alert.id in incident.seen or (known and fires == was_firing):
-        return incident, Reason.ALERT_REPEATED
-    record = AlertRecord(
-        status=alert.status, title=alert.title, starts_at=alert.starts_at, changed_at=at
-    )
-    joined = replace(
-        _see(incident, alert.id),
-        alerts={**incident.alerts, alert.fingerprint: record},
-        alert_count=incident.alert_count + (known is None),
-        firing_count=incident.firing_count + fires - was_firing,
-        metadata=_merged(incident.metadata, alert.labels),
-    )
-
-    return joined, Reason.ALERT_JOINED if fires else Reason.ALERT_ENDED
-
-
-def _is_over(incident: Incident) -> bool:
-    match incident.resolve_when:
-        case ResolveWhen.ALL:
-            return incident.firing_count == 0
-        case ResolveWhen.ANY:
-            return True
-        case ResolveWhen.NEVER:
-            return False
-
-
-def _merged(
-    metadata: Mapping[str, tuple[str, ...]], labels: Mapping[str, str]
-) -> Mapping[str, tuple[str, ...]]:
-    """Add labels to metadata: a union, what was seen first stays first."""
-    merged = dict(metadata)
-    for key, value in labels.items():
-        values = merged.get(key, ())
-        has_room = len(values) < METADATA_VALUES_MAX and (
-            values or len(merged) < METADATA_KEYS_MAX
-        )
-        if value not in values and has_room:
-            merged[key] = (*values, value)
-
-    return merged
-
-
-def _see(incident: Incident, seen: str) -> Incident:
-    return replace(incident, seen=(*incident.seen, seen)[-SEEN_MAX:])
+    return Decision(incident=noted, effects=effects, reason=Reason.METHOD_FAILED)
 
 
 def _watch_for_the_end(incident: Incident, at: datetime) -> Incident:
     """
     Set the time at which the incident counts as exhausted.
 
-    That is when no walk is left and every page has sent its last rule, five
-    minutes after the last notification, or at once if there never was one. A
-    policy that cannot page ends quietly.
+    That is when no walk is left that could go on and every page has sent its last
+    rule, five minutes after the last notification, or at once if there never was one.
+    What reached nobody is looked up again meanwhile, and afterwards.
     """
+    if incident.last_rounds and incident.status is Status.TRIGGERED:
+        incident = look_again(incident, at)
     is_going_on = (
         incident.status is not Status.TRIGGERED
+        or not incident.has_run_out
         or incident.walks
+        or incident.restart
         or any(page.due for page in incident.pages)
+        or any(call.step is None for call in incident.calls)
     )
     if is_going_on or incident.exhausted_at:
-        return replace(incident, exhausts_at=None) if incident.exhausts_at else incident
-    root = incident.snapshot.policies[incident.snapshot.root]
-    if incident.exhausts_at or not root.can_page:
+        return changed(incident, exhausts_at=None) if incident.exhausts_at else incident
+    if incident.exhausts_at:
         return incident
     last = incident.last_sent_at
-    exhausts_at = max(at, last + EXHAUST_AFTER) if last else at
 
-    return replace(incident, exhausts_at=exhausts_at)
+    return changed(incident, exhausts_at=max(at, last + EXHAUST_AFTER) if last else at)

@@ -1,35 +1,41 @@
 """
-Pages: one person being notified for one step, by their own rules.
+Pages: one responder being notified for one step, by their own rules.
 
 Delays count from the start of the page. Rules that are due together go out
-together; when a method has failed the next rule goes out at once.
+together; when a method has failed the next rule goes out at once. Who is paged again
+while an older page runs gets one page: the newer starts its rules, and what is left of
+the older goes out when it would have, or earlier.
 """
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from engine.core.changing import changed
 from engine.core.effects import Effect, Send, Withdraw
-from engine.core.events import DeliveryReported, Outcome, Responder
-from engine.core.incident import Decision, Incident, Page
-from engine.core.reasons import Reason
+from engine.core.events import Responder
+from engine.core.incident import Incident, Page
+from engine.directory import Rule
 
 # Trying again ends when the next rule or step is due, or after this.
 RETRY_FOR = timedelta(seconds=60)
 KEY_BYTES = 16
+NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class PageRequest:
     """
-    What a notify step asks of the pages it starts.
+    What a notify step, or somebody, asks of the pages it starts.
 
     Attributes:
+        walk: The walk or call that asks.
         name: Walk, step, round and start number: the first part of a page's id.
         next_step_due: When the walk moves on, which ends retries.
     """
 
+    walk: int
     name: str
     urgency: str
     step_due: datetime
@@ -37,92 +43,153 @@ class Call:
     caused_by_timer: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """
+    What came of it.
+
+    Attributes:
+        pages: Ids of the pages that may reach somebody.
+        merged: Ids of older pages, each with the one that took over what was left.
+    """
+
+    incident: Incident
+    effects: tuple[Effect, ...] = ()
+    pages: tuple[str, ...] = ()
+    merged: tuple[tuple[str, str], ...] = ()
+
+
 def start_pages(
-    incident: Incident, responders: tuple[Responder, ...], call: Call, at: datetime
-) -> Decision:
+    incident: Incident,
+    responders: tuple[Responder, ...],
+    request: PageRequest,
+    at: datetime,
+) -> Started:
     """Page everybody who can be reached; in one instant a person is paged once."""
-    paged_now = {page.person for page in incident.pages if page.started_at == at}
-    effects: list[Effect] = []
-    started = False
+    started = Started(incident=incident)
     for responder in responders:
-        if not responder.rules or responder.person in paged_now:
-            continue
-        paged_now.add(responder.person)
-        decision = _start(incident, responder, call, at)
-        incident, started = decision.incident, True
-        effects += decision.effects
-    reached = started or any(r.person in paged_now for r in responders)
-    reason = Reason.PAGED if reached else Reason.NOBODY_REACHED
+        if responder.rules:
+            started = _start(started, responder, request, at)
 
-    return Decision(incident=incident, effects=tuple(effects), reason=reason)
+    return started
 
 
-def run_page(incident: Incident, page: Page, at: datetime) -> Decision:
+def run_page(incident: Incident, page: Page, at: datetime) -> Started:
     """Send by every rule that is due."""
-    walk_dues = [walk.due for walk in incident.walks]
-    next_step_due = min(walk_dues, default=None)
+    walk_dues = [walk.due for walk in incident.walks if walk.due]
 
-    return _send_due(incident, page, at, next_step_due, caused_by_timer=True)
-
-
-def report(incident: Incident, event: DeliveryReported, at: datetime) -> Decision:
-    """Note what became of a notification; after a failure the next rule is due."""
-    page = next((p for p in incident.pages if p.id == event.page), None)
-    if page is None or event.rule not in page.under_way:
-        return Decision(incident=incident, reason=Reason.LATE)
-    left = tuple(rule for rule in page.under_way if rule != event.rule)
-    heard = replace(page, under_way=left)
-    match event.outcome:
-        case Outcome.SENT:
-            heard = replace(heard, reached=True)
-            return Decision(
-                incident=_put(incident, page, heard), reason=Reason.DELIVERED
-            )
-        case Outcome.UNKNOWN:
-            heard = replace(heard, reached=True)
-            return Decision(
-                incident=_put(incident, page, heard), reason=Reason.DELIVERY_UNKNOWN
-            )
-        case Outcome.FAILED:
-            heard = replace(heard, due=at if heard.due else None)
-            return Decision(
-                incident=_put(incident, page, heard), reason=Reason.METHOD_FAILED
-            )
+    return _send_due(
+        incident, page, at, min(walk_dues, default=None), caused_by_timer=True
+    )
 
 
-def stop_pages(incident: Incident) -> Decision:
+def note_success(incident: Incident, page: Page, rule: int) -> Incident:
+    """Note that a notification has, or may have, arrived."""
+    return put_page(incident, page, changed(page, under_way=_without(page, rule)))
+
+
+def note_failure(incident: Incident, page: Page, rule: int, at: datetime) -> Incident:
+    """Note that a method has failed: the next rule goes out at once."""
+    failed = changed(page, under_way=_without(page, rule), due=at if page.due else None)
+
+    return put_page(incident, page, failed)
+
+
+def stop_pages(incident: Incident) -> tuple[Incident, tuple[Effect, ...]]:
     """End every page and take back what has not begun to leave."""
-    effects = tuple(
+    effects: tuple[Effect, ...] = tuple(
         Withdraw(page=page.id, rule=rule, channel=page.rules[rule].channel)
         for page in incident.pages
         for rule in page.under_way
     )
-    stopped = replace(incident, pages=())
 
-    return Decision(incident=stopped, effects=effects, reason=Reason.NOT_APPLICABLE)
+    return changed(incident, pages=()), effects
+
+
+def page_of(incident: Incident, page_id: str) -> Page | None:
+    """Return a page that is not over."""
+    return next((page for page in incident.pages if page.id == page_id), None)
+
+
+def put_page(incident: Incident, before: Page, after: Page) -> Incident:
+    """Put a page in the place of the old one; one with nothing left to do is gone."""
+    is_over = after.due is None and not after.under_way
+    moved = () if is_over else (after,)
+    pages = tuple(
+        page for old in incident.pages for page in (moved if old is before else (old,))
+    )
+
+    return changed(incident, pages=pages)
 
 
 def _start(
-    incident: Incident, responder: Responder, call: Call, at: datetime
-) -> Decision:
-    rules = tuple(sorted(responder.rules, key=lambda rule: rule.delay))
+    started: Started, responder: Responder, request: PageRequest, at: datetime
+) -> Started:
+    incident = started.incident
+    known = [page for page in incident.pages if page.person == responder.person]
+    now = next((page for page in known if page.started_at == at), None)
+    if now is not None:
+        ids = started.pages if now.id in started.pages else (*started.pages, now.id)
+        return changed(started, pages=ids)
+    order = incident.last_order + 1
+    rules = _merged_rules(responder.rules, known, at)
     page = Page(
-        id=f"{call.name}.{responder.person}",
+        id=f"{request.name}.{responder.person}",
+        walk=request.walk,
         person=responder.person,
-        urgency=call.urgency,
+        urgency=request.urgency,
         rules=rules,
-        step_due=call.step_due,
+        step_due=request.step_due,
         started_at=at,
         due=at + rules[0].delay,
-        order=incident.last_order + 1,
+        order=order,
     )
-    added = replace(
-        incident, pages=(*incident.pages, page), last_order=incident.last_order + 1
+    for older in known:
+        incident = put_page(incident, older, changed(older, due=None))
+    added = changed(incident, pages=(*incident.pages, page), last_order=order)
+    sent = _send_due(
+        added,
+        page,
+        at,
+        request.next_step_due,
+        caused_by_timer=request.caused_by_timer,
     )
 
-    return _send_due(
-        added, page, at, call.next_step_due, caused_by_timer=call.caused_by_timer
+    return Started(
+        incident=sent.incident,
+        effects=(*started.effects, *sent.effects),
+        pages=(*started.pages, page.id),
+        merged=(*started.merged, *((older.id, page.id) for older in known)),
     )
+
+
+def _merged_rules(
+    rules: tuple[Rule, ...], older: list[Page], at: datetime
+) -> tuple[Rule, ...]:
+    """
+    Return the rules of a page, with what is left of older ones of the same person.
+
+    Each contact method goes out at the earlier of its times (SEMANTICS 4).
+    """
+    left = [
+        Rule(
+            delay=max(NO_TIME, page.started_at + rule.delay - at),
+            method=rule.method,
+            channel=rule.channel,
+        )
+        for page in older
+        if page.due
+        for rule in page.rules[page.rule :]
+    ]
+    kept = list(rules)
+    for old in left:
+        same = [n for n, rule in enumerate(kept) if rule.method == old.method]
+        if not same:
+            kept.append(old)
+        elif old.delay < kept[same[0]].delay:
+            kept[same[0]] = old
+
+    return tuple(sorted(kept, key=lambda rule: rule.delay))
 
 
 def _send_due(
@@ -132,7 +199,7 @@ def _send_due(
     next_step_due: datetime | None,
     *,
     caused_by_timer: bool,
-) -> Decision:
+) -> Started:
     due = tuple(_due_rules(page, at))
     onward = page.rule + len(due)
     next_due = (
@@ -147,17 +214,17 @@ def _send_due(
             channel=page.rules[rule].channel,
             key=_key(incident, page, rule),
             due=at,
-            give_up_at=_give_up_at(at, next_due, next_step_due),
+            give_up_at=give_up_at(at, next_due, next_step_due),
             caused_by_timer=caused_by_timer,
         )
         for rule in due
     )
-    sent = replace(page, rule=onward, due=next_due, under_way=(*page.under_way, *due))
-    incident = _put(incident, page, sent)
+    sent = changed(page, rule=onward, due=next_due, under_way=(*page.under_way, *due))
+    incident = put_page(incident, page, sent)
     if effects:
-        incident = replace(incident, last_sent_at=at)
+        incident = changed(incident, last_sent_at=at)
 
-    return Decision(incident=incident, effects=effects, reason=Reason.RULE_DUE)
+    return Started(incident=incident, effects=effects, pages=(page.id,))
 
 
 def _due_rules(page: Page, at: datetime) -> Iterator[int]:
@@ -171,14 +238,14 @@ def _due_rules(page: Page, at: datetime) -> Iterator[int]:
         yield rule
 
 
-def _give_up_at(at: datetime, *dues: datetime | None) -> datetime:
+def give_up_at(at: datetime, *dues: datetime | None) -> datetime:
     """Return when trying again ends; what is due at once leaves the full time."""
     return min([at + RETRY_FOR, *(due for due in dues if due and due > at)])
 
 
 def _key(incident: Incident, page: Page, rule: int) -> str:
     """Name what is sent: this method, this rule, for this person's step at its time."""
-    parts = (
+    return key_of(
         incident.id,
         page.person,
         page.rules[rule].method,
@@ -186,15 +253,11 @@ def _key(incident: Incident, page: Page, rule: int) -> str:
         page.step_due.isoformat(),
     )
 
+
+def key_of(*parts: str) -> str:
+    """Make an idempotency key of what is sent."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[: 2 * KEY_BYTES]
 
 
-def _put(incident: Incident, before: Page, after: Page) -> Incident:
-    """Put a page in the place of the old one; one with nothing left to do is gone."""
-    is_over = after.due is None and not after.under_way
-    moved = () if is_over else (after,)
-    pages = tuple(
-        page for old in incident.pages for page in (moved if old is before else (old,))
-    )
-
-    return replace(incident, pages=pages)
+def _without(page: Page, rule: int) -> tuple[int, ...]:
+    return tuple(other for other in page.under_way if other != rule)

@@ -1,119 +1,283 @@
 """
 Walks: how a cursor moves through the steps of a policy.
 
-A walk always has a time at which it moves next. Every move gives it a new
+A walk has a time at which it moves next, unless it is paused. Every move gives it a new
 generation, so an answer to a question from before the move is stale.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from engine.core.effects import Effect, LookUp
-from engine.core.incident import Decision, Incident, Walk
+from engine.core.changing import changed
+from engine.core.incident import Incident, LastRound, StepRef, Walk
 from engine.core.reasons import Reason
+from policies.localtime import next_clock_time, zone_of
 from policies.policy import Policy
-from policies.steps import NotifyStep, Step, WaitStep, pause_of
+from policies.steps import NO_TIME, AnyStep, WaitStep, can_page, duration_of
 
-# An adapter's time-out plus a second; EXECUTION 4 allows at most this.
-LOOK_UP_PATIENCE = timedelta(seconds=4)
 # A policy whose steps take no time must not page in a tight circle.
 ROUND_LASTS_AT_LEAST = timedelta(seconds=10)
+WALKS_MAX = 20
+ENTERED_MAX = 10
 
 
-def start_walk(incident: Incident, policy: str, at: datetime) -> Incident:
-    """Start a walk at step 1 of a policy; nothing happens if it has no steps."""
-    steps = _policy(incident, policy).steps
-    if not steps:
-        return incident
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What came of starting a walk, or of sending one elsewhere."""
+
+    incident: Incident
+    reason: Reason
+
+
+def start_walk(incident: Incident, policy: str, at: datetime) -> Begun:
+    """Start a walk at step 1 of a policy, beside those there are, within the bounds."""
+    known = incident.snapshot.policies.get(policy)
+    if known is None:
+        return Begun(incident=incident, reason=Reason.MISSING)
+    if any(walk.policy == policy for walk in incident.walks):
+        return Begun(incident=incident, reason=Reason.ALREADY_WALKING)
+    if len(incident.walks) >= WALKS_MAX:
+        return Begun(incident=incident, reason=Reason.TOO_MANY_WALKS)
+    if not known.steps:
+        return Begun(incident=incident, reason=Reason.POLICY_STARTED)
     order = incident.last_order + 1
     walk = Walk(
         id=order,
         policy=policy,
         round_began_at=at,
-        due=at + pause_of(steps[0]),
+        due=_due(known, 0, at, is_waiving=False),
         order=order,
+        left_at=at,
     )
+    started = changed(incident, walks=(*incident.walks, walk), last_order=order)
 
-    return replace(incident, walks=(*incident.walks, walk), last_order=order)
-
-
-def run_walk(incident: Incident, walk: Walk, at: datetime) -> Decision:
-    """Move a walk whose time has come: run its step, or give up its question."""
-    if walk.asked_at is not None:
-        onward = advance_walk(incident, walk, walk.asked_at)
-        return Decision(incident=onward, reason=Reason.LOOK_UP_TIMED_OUT)
-    match step_of(incident, walk):
-        case WaitStep():
-            onward = advance_walk(incident, walk, at)
-            return Decision(incident=onward, reason=Reason.WAIT_OVER)
-        case NotifyStep() as step:
-            return _ask(incident, walk, step, at)
+    return Begun(incident=started, reason=Reason.POLICY_STARTED)
 
 
-def find_walk(incident: Incident, walk_id: int, generation: int) -> Walk | None:
+def start_main_walk(incident: Incident, at: datetime) -> Incident:
+    """Start the walk that the incident begins with; none if the policy has no steps."""
+    started = start_walk(incident, incident.snapshot.root, at).incident
+    is_new = len(started.walks) > len(incident.walks)
+
+    return changed(started, main=started.walks[-1].id) if is_new else started
+
+
+def walk_of(incident: Incident, walk_id: int | None) -> Walk | None:
+    """Return a walk that is not over."""
+    return next((walk for walk in incident.walks if walk.id == walk_id), None)
+
+
+def asking_walk(incident: Incident, walk_id: int, generation: int) -> Walk | None:
     """Return the walk that waits for an answer of this generation, if there is one."""
-    for walk in incident.walks:
-        if walk.id == walk_id and walk.asked_at and walk.generation == generation:
-            return walk
+    walk = walk_of(incident, walk_id)
+    is_asking = walk is not None and walk.asked_at and walk.generation == generation
 
-    return None
-
-
-def step_of(incident: Incident, walk: Walk) -> Step:
-    """Return the step that a walk has come to."""
-    return _policy(incident, walk.policy).steps[walk.step]
+    return walk if is_asking else None
 
 
-def advance_walk(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
-    """Leave the step that ran at this time, for the next one or the next round."""
-    policy = _policy(incident, walk.policy)
+def policy_of(incident: Incident, walk: Walk) -> Policy:
+    """Return the policy that a walk is in."""
+    return incident.snapshot.policies[walk.policy]
+
+
+def step_of(incident: Incident, walk: Walk) -> AnyStep | None:
+    """Return the step that a walk has come to; None behind the last one."""
+    steps = policy_of(incident, walk).steps
+
+    return steps[walk.step] if walk.step < len(steps) else None
+
+
+def ref_of(walk: Walk) -> StepRef:
+    """Name the step that a walk has come to."""
+    return StepRef(policy=walk.policy, step=walk.step)
+
+
+def advance(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
+    """Leave the step that ran at this time, for whatever comes after it."""
+    policy = policy_of(incident, walk)
     if walk.step + 1 < len(policy.steps):
-        pause = pause_of(policy.steps[walk.step + 1])
-        onward = replace(walk, step=walk.step + 1, due=ran_at + pause, asked_at=None)
-        return _put(incident, walk, onward)
+        return go_to(incident, walk, walk.step + 1, ran_at)
     if walk.round <= policy.repeat.count:
-        return _put(incident, walk, _next_round(walk, policy, ran_at))
+        began_at = max(ran_at + policy.repeat.delay, _next_round_at(walk))
+        return next_round(incident, walk, began_at)
+    if policy.fallback is not None:
+        behind = changed(
+            _left(walk, ran_at),
+            step=len(policy.steps),
+            due=ran_at + policy.repeat.delay,
+        )
+        return put_walk(incident, walk, behind)
 
-    return replace(incident, walks=tuple(w for w in incident.walks if w is not walk))
+    return end_walk(incident, walk)
 
 
-def _next_round(walk: Walk, policy: Policy, ran_at: datetime) -> Walk:
-    earliest = walk.round_began_at + ROUND_LASTS_AT_LEAST
-    began_at = max(ran_at + policy.repeat.delay, earliest)
+def go_to(incident: Incident, walk: Walk, step: int, ran_at: datetime) -> Incident:
+    """Go to a step of the same policy, and wait as it wants."""
+    policy = policy_of(incident, walk)
+    due = _due(policy, step, ran_at, is_waiving=walk.is_waiving)
 
-    return replace(
-        walk,
+    return put_walk(incident, walk, changed(_left(walk, ran_at), step=step, due=due))
+
+
+def next_round(incident: Incident, walk: Walk, began_at: datetime) -> Incident:
+    """Begin the policy's steps again at this time."""
+    policy = policy_of(incident, walk)
+    again = changed(
+        _left(walk, began_at),
         step=0,
         round=walk.round + 1,
         round_began_at=began_at,
-        due=began_at + pause_of(policy.steps[0]),
-        asked_at=None,
+        due=_due(policy, 0, began_at, is_waiving=walk.is_waiving),
+        awaited=(),
+        unreached=(),
+        has_reached=False,
+    )
+
+    return put_walk(incident, walk, again)
+
+
+def repeat(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
+    """Go back to step 1 by a repeat step, no sooner than a round may begin."""
+    counted = {**walk.repeats, str(walk.step): walk.repeats.get(str(walk.step), 0) + 1}
+    began_at = max(ran_at, _next_round_at(walk))
+
+    return next_round(
+        *_replaced(incident, walk, changed(walk, repeats=counted)), began_at
     )
 
 
-def _ask(incident: Incident, walk: Walk, step: NotifyStep, at: datetime) -> Decision:
-    asking = replace(walk, due=at + LOOK_UP_PATIENCE, asked_at=at)
-    asked = _put(incident, walk, asking)
-    question: Effect = LookUp(
-        walk=walk.id,
-        generation=walk.generation + 1,
-        targets=step.targets,
-        urgency=step.urgency,
-        at=at,
-        deadline=asking.due,
+def enter_policy(
+    incident: Incident, walk: Walk, policy: str, at: datetime, *, as_fallback: bool
+) -> Begun:
+    """Send a walk into another policy: it brings its own repeat and fallback."""
+    known = incident.snapshot.policies.get(policy)
+    if known is None:
+        return Begun(incident=incident, reason=Reason.MISSING)
+    if walk.entered >= ENTERED_MAX:
+        return Begun(incident=incident, reason=Reason.TOO_MANY_POLICIES)
+    is_loud = as_fallback and (walk.is_loud or policy_of(incident, walk).can_page)
+    entered = changed(
+        _left(walk, at),
+        policy=policy,
+        step=0,
+        round=1,
+        round_began_at=at,
+        due=at,
+        entered=walk.entered + 1,
+        repeats={},
+        is_loud=is_loud,
+    )
+    if not known.steps:
+        return Begun(
+            incident=end_walk(*_replaced(incident, walk, entered)),
+            reason=Reason.BRANCH_TAKEN,
+        )
+    due = _due(known, 0, at, is_waiving=walk.is_waiving)
+    moved = put_walk(incident, walk, changed(entered, due=due))
+
+    return Begun(incident=moved, reason=Reason.BRANCH_TAKEN)
+
+
+def end_walk(incident: Incident, walk: Walk, *, quietly: bool = False) -> Incident:
+    """
+    End a walk.
+
+    It ends quietly if it was stopped, or if none of its policy's steps can page;
+    otherwise the incident has run out of people to tell.
+    """
+    is_loud = not quietly and (walk.is_loud or policy_of(incident, walk).can_page)
+    last = last_round_of(walk)
+    is_open = is_loud and not walk.has_reached and bool(last.awaited or last.unreached)
+
+    return changed(
+        incident,
+        walks=tuple(other for other in incident.walks if other is not walk),
+        last_rounds=(*incident.last_rounds, last) if is_open else incident.last_rounds,
+        has_run_out=incident.has_run_out or is_loud,
     )
 
-    return Decision(incident=asked, effects=(question,), reason=Reason.LOOKING_UP)
+
+def last_round_of(walk: Walk) -> LastRound:
+    """Return what stays to be known of a walk that is over."""
+    return LastRound(walk=walk.id, awaited=walk.awaited, unreached=walk.unreached)
 
 
-def _put(incident: Incident, before: Walk, after: Walk) -> Incident:
+def put_walk(incident: Incident, before: Walk, after: Walk) -> Incident:
     """Put a moved walk in the place of the old one."""
     order = incident.last_order + 1
-    moved = replace(after, generation=before.generation + 1, order=order)
+    moved = changed(after, generation=before.generation + 1, order=order)
     walks = tuple(moved if walk is before else walk for walk in incident.walks)
 
-    return replace(incident, walks=walks, last_order=order)
+    return changed(incident, walks=walks, last_order=order)
 
 
-def _policy(incident: Incident, policy: str) -> Policy:
-    return incident.snapshot.policies[policy]
+def keep_walk(incident: Incident, before: Walk, after: Walk) -> Incident:
+    """Note something about a walk that does not move."""
+    walks = tuple(after if walk is before else walk for walk in incident.walks)
+
+    return changed(incident, walks=walks)
+
+
+def wait_again(incident: Incident, walk: Walk, at: datetime) -> Incident:
+    """Let a walk that waits wait again, in full."""
+    policy = policy_of(incident, walk)
+    if walk.asked_at or walk.due is None or walk.step >= len(policy.steps):
+        return incident
+    due = _due(policy, walk.step, at, is_waiving=False)
+
+    return put_walk(incident, walk, changed(walk, left_at=at, due=due))
+
+
+def wait_ends(incident: Incident, walk: Walk, at: datetime) -> Incident:
+    """End the wait that a walk is in, as far as it is waived when nobody is reached."""
+    policy = policy_of(incident, walk)
+    if walk.asked_at or walk.due is None or walk.step >= len(policy.steps):
+        return incident
+    due = max(at, _due(policy, walk.step, walk.left_at, is_waiving=True))
+    if due >= walk.due or walk.is_waited:
+        return incident
+
+    return put_walk(incident, walk, changed(walk, due=due))
+
+
+def next_clock_due(incident: Incident, walk: Walk) -> datetime | None:
+    """Return the clock time that a walk waits for, if it waits for one."""
+    step = step_of(incident, walk)
+
+    return walk.due if step and step.wait_until and not walk.asked_at else None
+
+
+def _replaced(incident: Incident, before: Walk, after: Walk) -> tuple[Incident, Walk]:
+    return keep_walk(incident, before, after), after
+
+
+def _left(walk: Walk, at: datetime) -> Walk:
+    """Return a walk that has left its step: nothing is asked or waited for."""
+    return changed(walk, left_at=at, asked_at=None, candidates=(), is_waited=False)
+
+
+def _next_round_at(walk: Walk) -> datetime:
+    return walk.round_began_at + ROUND_LASTS_AT_LEAST
+
+
+def _due(
+    policy: Policy, index: int, left_at: datetime, *, is_waiving: bool
+) -> datetime:
+    """Return when a step is due that comes after one that was left at this time."""
+    step = policy.steps[index]
+    is_waived = is_waiving and _is_waivable(policy, index)
+    own = NO_TIME if is_waived else duration_of(step)
+    if step.wait_until is not None:
+        zone = zone_of(step.wait_until.zone)
+        return next_clock_time(left_at, step.wait_until.time, zone) + own
+
+    return left_at + (NO_TIME if is_waived else step.wait_before) + own
+
+
+def _is_waivable(policy: Policy, index: int) -> bool:
+    """Tell whether what follows the wait at a step can page (SEMANTICS 3)."""
+    for step in policy.steps[index:]:
+        if not isinstance(step, WaitStep):
+            return can_page(step)
+
+    return False

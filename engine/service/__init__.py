@@ -8,5 +8,6 @@ is safe to repeat; but it never loses one.
 
 from engine.service.couriers import Couriers
 from engine.service.engine import Engine
+from engine.service.settling import INCIDENTS
 
-__all__ = ["Couriers", "Engine"]
+__all__ = ["INCIDENTS", "Couriers", "Engine"]

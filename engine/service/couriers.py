@@ -9,6 +9,7 @@ away before *begin* never leaves.
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -17,20 +18,25 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from engine.core.events import Outcome
+from engine.core.effects import Following, Send
+from engine.core.events import Outcome, ParentMoved
 from engine.core.incident import Incident
-from engine.directory import ContactMethod, Directory, User
+from engine.directory import Directory
 from engine.errors import EngineError, TryAgainError
 from engine.ids import show_incident_id
 from engine.ports import (
+    Answer,
     Channel,
     Clock,
     Configuration,
     Delivery,
     DeliveryResult,
+    Mailbox,
     Notification,
     Outbox,
 )
+from engine.service.responders import PLACE
+from engine.service.settling import INCIDENTS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -49,6 +55,14 @@ GONE = DeliveryResult(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Whom a notification is for, and the address on its channel."""
+
+    name: str
+    address: str
+
+
 class Couriers:
     """Sends what is due, on every channel, at most so many at once on each."""
 
@@ -56,17 +70,20 @@ class Couriers:
         self,
         *,
         outbox: Outbox,
+        mailbox: Mailbox,
         channels: Mapping[str, Channel],
         configuration: Configuration,
         clock: Clock,
         slots: int = SLOTS,
     ) -> None:
         self._outbox = outbox
+        self._mailbox = mailbox
         self._channels = channels
         self._configuration = configuration
         self._clock = clock
         self._slots = slots
-        self._under_way = dict.fromkeys(channels, 0)
+        # Word to other incidents goes out like a notification, and to their mailboxes.
+        self._under_way = dict.fromkeys([*channels, INCIDENTS], 0)
         self._tasks: TaskGroup | None = None
         self._changed = anyio.Event()
         self._is_stopping = False
@@ -88,7 +105,7 @@ class Couriers:
 
     async def deliver(self) -> None:
         """Begin to send what is due, as far as there are free slots."""
-        for channel in self._channels:
+        for channel in self._under_way:
             await self._deliver_on(channel)
 
     async def stop(self) -> None:
@@ -169,12 +186,13 @@ class Couriers:
     async def _try(
         self, delivery: Delivery, incident: Incident, directory: Directory
     ) -> DeliveryResult:
+        if delivery.send.channel == INCIDENTS:
+            return await self._tell(delivery.send)
         channel = self._channels[delivery.send.channel]
-        user = directory.users.get(delivery.send.person)
-        method = _method(user, delivery.send.method)
-        if user is None or method is None:
+        reached = _reached(directory, delivery.send)
+        if reached is None:
             return GONE
-        notification = self._notification(delivery, incident, user, method)
+        notification = self._notification(delivery, incident, reached)
         try:
             with anyio.fail_after(SEND_SECONDS_MAX):
                 return await channel.send(notification)
@@ -183,12 +201,21 @@ class Couriers:
         except Exception as error:  # noqa: BLE001 - a channel may be anybody's code
             return DeliveryResult(outcome=Outcome.FAILED, detail=_told(error))
 
+    async def _tell(self, send: Send) -> DeliveryResult:
+        """Put word of what an incident did into the mailbox of one attached to it."""
+        what, _, child = send.method.partition(":")
+        moved = ParentMoved(
+            at=send.due, id=send.key, what=Following(what), by=send.person
+        )
+        await self._mailbox.post([Answer(incident_id=child, event=moved)])
+
+        return DeliveryResult(outcome=Outcome.SENT)
+
     def _notification(
         self,
         delivery: Delivery,
         incident: Incident,
-        user: User,
-        method: ContactMethod,
+        reached: Reached,
     ) -> Notification:
         late = self._clock.now() - delivery.send.due
 
@@ -197,9 +224,9 @@ class Couriers:
             incident_id=incident.id,
             title=incident.title,
             status=incident.status,
-            person=user.id,
-            name=user.name,
-            address=method.address,
+            person=delivery.send.person,
+            name=reached.name,
+            address=reached.address,
             attempt=delivery.attempt,
             late_by_seconds=max(0, int(late.total_seconds())),
             labels={
@@ -280,10 +307,18 @@ def _told(error: Exception) -> str:
     return str(error) if isinstance(error, EngineError) else type(error).__name__
 
 
-def _method(user: User | None, wanted: str) -> ContactMethod | None:
-    methods = user.contact_methods if user and user.is_active else ()
+def _reached(directory: Directory, send: Send) -> Reached | None:
+    """Return who is reached, and where; None if the contact method is gone."""
+    if send.person.startswith(PLACE):
+        place = directory.places.get(send.method)
+        return Reached(name=place.name, address=place.address) if place else None
+    user = directory.users.get(send.person)
+    if user is None or not user.is_active:
+        return None
+    methods = (m for m in user.contact_methods if m.id == send.method)
+    method = next(methods, None)
 
-    return next((method for method in methods if method.id == wanted), None)
+    return Reached(name=user.name, address=method.address) if method else None
 
 
 def _pause(delivery: Delivery) -> timedelta:

@@ -1,34 +1,40 @@
 """Directions: what the directory and the on-call lookup say when the core asks."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import anyio
 import structlog
 
-from engine.core.effects import LookUp
-from engine.core.events import Opened, Responder, TargetsResolved
+from engine.core.effects import LookUp, NamePolicy, TakeSnapshot, TakeTurn
+from engine.core.events import (
+    Opened,
+    PolicyNamed,
+    Responder,
+    SnapshotTaken,
+    TargetsResolved,
+    TurnTaken,
+)
 from engine.directory import Directory, ResolveWhen
-from engine.errors import LookUpFailedError
-from engine.ports import OnCall, OnCallLookup, RoutedAlert
+from engine.errors import TryAgainError
+from engine.ports import Claimed, OnCallLookup, RoutedAlert, Turns
+from engine.service.responders import NO_METHOD, Responders
 from policies.policy import Policy, Snapshot
-from policies.targets import Target
+from policies.targets import AnyTarget, PolicyTarget
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-NOBODY = "nobody on call"
-NO_METHOD = "no contact method"
-FAILED = "look-up failed"
 MISSING_POLICY = "missing"
-# A drain waits for it; other incidents wait for the drain.
-LOOK_UP_SECONDS_MAX = 3.0
+TURN_SECONDS_MAX = 0.2
+GUESSED = "no answer in time: the first in the order"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directions:
     """
     Answers questions from one version of the directory.
+
+    An answer comes with the snapshot that it names, if it names one.
 
     Attributes:
         channels: Those that are configured; a method on another reaches nobody.
@@ -37,38 +43,119 @@ class Directions:
 
     directory: Directory
     lookup: OnCallLookup
+    turns: Turns
     channels: frozenset[str]
     snapshots: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
 
-    async def resolve(self, question: LookUp) -> TargetsResolved:
-        """Say who is behind the targets, each person once, in the order named."""
-        responders: dict[str, Responder] = {}
+    async def resolve(
+        self, question: LookUp, known: Snapshot
+    ) -> tuple[TargetsResolved, Snapshot]:
+        """Say who is behind the targets, in the order named."""
+        finder = self._responders()
+        people: list[Responder] = []
         missing: dict[str, str] = {}
-        untils = []
+        policies: list[str] = []
+        in_turn: list[tuple[tuple[str, str], str]] = []
+        untils: list[datetime] = []
+        is_known = True
         for target in question.targets:
-            answer = await self._who(target, question)
-            if answer is None:
-                missing[str(target)] = FAILED
+            found = await finder.behind(target, question)
+            name = str(target)
+            if found.policy is not None:
+                policies.append(found.policy)
                 continue
-            untils.append(answer.until)
-            found = list(self._responders(target, answer, question.urgency))
-            if not any(responder.rules for responder in found):
-                missing[str(target)] = NO_METHOD if found else NOBODY
-            for responder in found:
-                responders.setdefault(responder.person, responder)
-        known = [until for until in untils if until is not None]
-
-        return TargetsResolved(
+            here = [
+                finder.responder(person, name, found.why, question)
+                for person in found.people
+            ]
+            if any(one.rules for one in here):
+                in_turn.append((finder.turn_of(target), name))
+            else:
+                missing[name] = NO_METHOD if here else found.problem
+            people += here
+            untils += [found.until] if found.until else []
+            is_known = is_known and (found.is_fixed or found.until is not None)
+        snapshot = known
+        for policy in policies:
+            snapshot = snapshot.extended(policy, self.directory.policies)
+        answer = TargetsResolved(
             at=question.at,
             walk=question.walk,
             generation=question.generation,
-            responders=tuple(responders.values()),
+            responders=tuple(people),
             missing=missing,
-            until=min(known) if known and len(known) == len(question.targets) else None,
+            order=tuple(name for _, name in sorted(in_turn)),
+            policies=tuple(policies),
+            snapshot=snapshot.hash if policies else None,
+            until=min(untils, default=None) if is_known else None,
         )
 
+        return answer, snapshot
+
+    def name_policy(
+        self, question: NamePolicy, known: Snapshot
+    ) -> tuple[PolicyNamed, Snapshot]:
+        """Say which policy metadata names, and put it into the snapshot."""
+        policy = self._responders().policy_named(question.named)
+        snapshot = known.extended(policy, self.directory.policies) if policy else known
+        answer = PolicyNamed(
+            at=question.at,
+            walk=question.walk,
+            generation=question.generation,
+            policy=policy,
+            snapshot=snapshot.hash if policy else None,
+        )
+
+        return answer, snapshot
+
+    def with_policies(
+        self, known: Snapshot, targets: tuple[AnyTarget, ...]
+    ) -> Snapshot:
+        """Return a snapshot with the policies among these targets, as they are now."""
+        for target in targets:
+            if isinstance(target, PolicyTarget):
+                known = known.extended(target.id, self.directory.policies)
+
+        return known
+
+    async def take_turn(self, question: TakeTurn) -> TurnTaken:
+        """Say whose turn it is; without an answer in time it is the first one's."""
+        try:
+            with anyio.fail_after(TURN_SECONDS_MAX):
+                target, why = (
+                    await self.turns.take(
+                        question.turn, question.ticket, question.candidates
+                    ),
+                    "",
+                )
+        except (TimeoutError, TryAgainError) as error:
+            log.warning("turn.guessed", turn=question.turn, error=str(error))
+            target, why = question.candidates[0], GUESSED
+
+        return TurnTaken(
+            at=question.at,
+            walk=question.walk,
+            generation=question.generation,
+            target=target,
+            why=why,
+        )
+
+    def take_snapshot(
+        self, question: TakeSnapshot
+    ) -> tuple[SnapshotTaken, Snapshot | None]:
+        """Say how the policies are now; None if the root is gone."""
+        policy = self.directory.policies.get(question.policy)
+        snapshot = self._snapshot(policy) if policy else None
+        answer = SnapshotTaken(
+            at=question.at,
+            generation=question.generation,
+            snapshot=snapshot.hash if snapshot else None,
+        )
+
+        return answer, snapshot
+
     def opening(
-        self, incident_id: str, routed: RoutedAlert, at: datetime
+        self, claimed: Claimed, routed: RoutedAlert, at: datetime
     ) -> tuple[Opened, Snapshot]:
         """
         Say how an incident opens for the first alert of its key.
@@ -77,52 +164,38 @@ class Directions:
         incident that collects alerts and is seen in lists; it is logged as an error.
         """
         integration = self.directory.integrations.get(routed.integration)
-        policy = (
-            self.directory.policies.get(integration.policy) if integration else None
-        )
-        if integration is None or policy is None:
-            log.error("policy.missing", integration=routed.integration)
+        wanted = integration.policy if integration else MISSING_POLICY
+        policy = self.directory.policies.get(wanted or "")
+        if policy is None:
+            if wanted is not None:
+                log.error("policy.missed", integration=routed.integration)
             policy = Policy(id=MISSING_POLICY)
         snapshot = self._snapshot(policy)
         opened = Opened(
             at=at,
-            incident_id=incident_id,
+            incident_id=claimed.incident_id,
             key=routed.key,
             integration=routed.integration,
+            team=integration.team if integration else None,
             snapshot=snapshot.hash,
             resolve_when=integration.resolve_when if integration else ResolveWhen.ALL,
+            acknowledged_for=integration.acknowledged_for if integration else None,
             alert=routed.alert,
+            after=claimed.after,
         )
 
         return opened, snapshot
 
+    def _responders(self) -> Responders:
+        return Responders(
+            directory=self.directory, lookup=self.lookup, channels=self.channels
+        )
+
     def _snapshot(self, policy: Policy) -> Snapshot:
         known = self.snapshots.get(policy.id)
         if known is None:
-            known = self.snapshots[policy.id] = Snapshot.of(policy)
+            known = self.snapshots[policy.id] = Snapshot.of(
+                policy, self.directory.policies, self.directory.catch_all
+            )
 
         return known
-
-    async def _who(self, target: Target, question: LookUp) -> OnCall | None:
-        try:
-            with anyio.fail_after(LOOK_UP_SECONDS_MAX):
-                return await self.lookup.who(target, question.at)
-        except LookUpFailedError as error:
-            failure = str(error)
-        except TimeoutError:
-            failure = f"no answer in {LOOK_UP_SECONDS_MAX:g} s"
-        except Exception as error:  # noqa: BLE001 - a look-up may be anybody's code
-            failure = type(error).__name__
-        log.warning("look_up.failed", target=str(target), error=failure)
-
-        return None
-
-    def _responders(
-        self, target: Target, answer: OnCall, urgency: str
-    ) -> Iterator[Responder]:
-        for person in answer.people:
-            yield Responder(
-                person=person,
-                why=f"{target} {answer.reason}",
-                rules=self.directory.rules_for(person, urgency, self.channels),
-            )

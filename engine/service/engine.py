@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from engine.core.events import Command
+from engine.core.events import Attached, ChildAttached, Command
 from engine.core.incident import Decision, Incident
+from engine.core.reasons import Reason
 from engine.errors import (
     ContendedError,
     EngineError,
+    KeyTakenError,
     UnclearError,
     UnknownIncidentError,
 )
@@ -27,6 +29,7 @@ from engine.ports import (
     Receipt,
     RoutedAlert,
     Stored,
+    Turns,
 )
 from engine.service.directions import Directions
 from engine.service.settling import Settlement, settle
@@ -61,6 +64,7 @@ class Engine:
     mailbox: Mailbox
     configuration: Configuration
     lookup: OnCallLookup
+    turns: Turns
     channels: frozenset[str]
     look_ahead: timedelta = LOOK_AHEAD
     _directions: Directions | None = field(default=None, init=False)
@@ -98,6 +102,7 @@ class Engine:
 
         Raises:
             UnknownIncidentError: If there is no such incident.
+            KeyTakenError: If another open incident has the key of one to be reopened.
             ContendedError: If others kept moving it; nothing was written.
             StoreUnavailableError: If the store cannot be reached; nothing was written.
             UnclearError: If it may have been written; repeating it is safe.
@@ -112,7 +117,26 @@ class Engine:
                 return Decision(incident=settlement.incident, reason=settlement.reason)
             if stored is Stored.FAILED:
                 raise UnclearError(incident_id)
+            if stored is Stored.KEY_TAKEN and claimed.incident is not None:
+                raise KeyTakenError(incident_id, claimed.incident.key)
         raise ContendedError(incident_id, ATTEMPTS_MAX)
+
+    async def attach(self, incident_id: str, command: Attached) -> Decision:
+        """
+        Make an incident a part of another one.
+
+        The parent learns of it first: one that tells an incident that was not attached
+        after all does no harm, one that does not tell would.
+
+        Raises:
+            UnknownIncidentError: If there is no such incident, or no such parent.
+        """
+        adopts = ChildAttached(at=command.at, id=command.id, child=incident_id)
+        adopted = await self.obey(command.parent, adopts)
+        if adopted.reason not in {Reason.ATTACHED, Reason.REPEATED_COMMAND}:
+            return adopted
+
+        return await self.obey(incident_id, command)
 
     async def drain(self, lane: Lane) -> bool:
         """
@@ -200,7 +224,10 @@ class Engine:
         directory = await self.configuration.read()
         if self._directions is None or self._directions.directory is not directory:
             self._directions = Directions(
-                directory=directory, lookup=self.lookup, channels=self.channels
+                directory=directory,
+                lookup=self.lookup,
+                turns=self.turns,
+                channels=self.channels,
             )
 
         return self._directions

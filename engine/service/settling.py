@@ -8,25 +8,49 @@ answered on the way; the answers are events like any other.
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from engine.core.alerts import Alert, AlertStatus
-from engine.core.effects import Effect, LookUp, Send, Withdraw
-from engine.core.events import AlertsReceived, Command, Event, WokeUp
+from engine.core.effects import (
+    CallWebhook,
+    Comment,
+    Effect,
+    LookUp,
+    NamePolicy,
+    Notice,
+    Publish,
+    Send,
+    TakeSnapshot,
+    TakeTurn,
+    Tell,
+    Withdraw,
+)
+from engine.core.events import AlertsReceived, Command, Escalated, Event, WokeUp
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident, runs_at
 from engine.core.reasons import Reason
+from engine.core.running import TELL_PAGE
 from engine.errors import UnknownIncidentError
 from engine.ids import show_incident_id
 from engine.ports import Claimed, Commit, Entry, Mail, RoutedAlert
 from engine.service.directions import Directions
+from engine.service.responders import PLACE
+from policies.policy import Snapshot
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # Text is kept of so many alerts of one event; of the rest only what decides.
 BODIES_MAX = 20
+PUBLISHED = {
+    Notice.NOBODY_REACHED: "incident.reached_nobody",
+    Notice.EXHAUSTED: "incident.exhausted",
+    Notice.MAINTENANCE_ENDED: "maintenance.ended",
+}
+# Channels of what is no page: webhooks of policies, and word to other incidents.
+WEBHOOKS, INCIDENTS = "webhook", "incident"
+SENT_APART_FOR = timedelta(minutes=10)
 # A bound for a broken policy; what is left is due at once and comes again.
 EVENTS_MAX = 1_000
 
@@ -52,15 +76,35 @@ class Settlement:
     _moves: list[tuple[Status, Reason]] = field(
         default_factory=list[tuple[Status, Reason]]
     )
+    _published: list[Notice] = field(default_factory=list[Notice])
 
-    async def apply(self, event: Event) -> None:
-        """Decide one event and what its questions' answers lead to."""
+    async def apply(self, event: Event, snapshot: Snapshot | None = None) -> Reason:
+        """
+        Decide one event and what its questions' answers lead to.
+
+        Returns:
+            What was decided of the event itself.
+        """
         assert self.incident is not None
-        await self._take(event, decide(self.incident, event))
+        decision = decide(self.incident, event, snapshot)
+        await self._take(event, decision)
+
+        return decision.reason
+
+    async def obey(self, command: Command) -> None:
+        """Carry out a command; policies that it names come with it."""
+        assert self.incident is not None
+        snapshot = None
+        if isinstance(command, Escalated):
+            snapshot = self.directions.with_policies(
+                self.incident.snapshot, command.targets
+            )
+            command = replace(command, snapshot=snapshot.hash)
+        self.reason = await self.apply(command, snapshot)
 
     async def open(self, routed: RoutedAlert, at: datetime) -> None:
         """Open the incident with its first alert."""
-        opened, snapshot = self.directions.opening(self.claimed.incident_id, routed, at)
+        opened, snapshot = self.directions.opening(self.claimed, routed, at)
         await self._take(opened, open_incident(opened, snapshot))
 
     @property
@@ -73,7 +117,7 @@ class Settlement:
     @property
     def is_over(self) -> bool:
         """Whether alerts that fire from here on belong to another incident."""
-        return self.incident is not None and self.incident.status is Status.RESOLVED
+        return self.incident is not None and not self.incident.status.is_open
 
     def log_moves(self) -> None:
         """Log a line for each decision, once they are stored."""
@@ -83,6 +127,11 @@ class Settlement:
                 incident_id=show_incident_id(self.claimed.incident_id),
                 status=status,
                 reason=reason,
+            )
+        for notice in self._published:
+            log.warning(
+                PUBLISHED[notice],
+                incident_id=show_incident_id(self.claimed.incident_id),
             )
 
     def commit(self) -> Commit:
@@ -104,24 +153,83 @@ class Settlement:
 
     async def _take(self, event: Event, decision: Decision) -> None:
         self.incident = decision.incident
-        self.reason = decision.reason
         if decision.reason.is_recorded:
-            self.history.append(Entry(event=event, reason=decision.reason))
+            comments = tuple(e for e in decision.effects if isinstance(e, Comment))
+            self.history.append(
+                Entry(event=event, reason=decision.reason, comments=comments)
+            )
             self._moves.append((decision.incident.status, decision.reason))
         elif isinstance(event, AlertsReceived):
             self.repeats += len(event.alerts)
         for effect in decision.effects:
             await self._perform(effect)
 
-    async def _perform(self, effect: Effect) -> None:
+    async def _perform(self, effect: Effect) -> None:  # noqa: C901 - one arm each
         match effect:
-            case LookUp():
-                await self.apply(await self.directions.resolve(effect))
+            case LookUp() | NamePolicy() | TakeTurn() | TakeSnapshot():
+                await self._answer(effect)
             case Send():
                 self.sends[effect.page, effect.rule] = effect
             case Withdraw():
                 if self.sends.pop((effect.page, effect.rule), None) is None:
                     self.withdrawals.append(effect)
+            case CallWebhook():
+                self._send_apart(
+                    effect.page,
+                    WEBHOOKS,
+                    effect.webhook,
+                    effect.key,
+                    PLACE + effect.webhook,
+                )
+            case Tell():
+                page = f"{TELL_PAGE}.{effect.id}.{effect.child}"
+                method = f"{effect.what}:{effect.child}"
+                self._send_apart(page, INCIDENTS, method, effect.id, effect.by)
+            case Publish():
+                self._published.append(effect.notice)
+            case Comment():
+                return  # kept with the line of history
+
+    async def _answer(
+        self, question: LookUp | NamePolicy | TakeTurn | TakeSnapshot
+    ) -> None:
+        """Answer in the process what can be; the answer is an event like any other."""
+        assert self.incident is not None
+        snapshot: Snapshot | None
+        match question:
+            case LookUp():
+                answer, snapshot = await self.directions.resolve(
+                    question, self.incident.snapshot
+                )
+                await self.apply(answer, snapshot)
+            case NamePolicy():
+                named, snapshot = self.directions.name_policy(
+                    question, self.incident.snapshot
+                )
+                await self.apply(named, snapshot)
+            case TakeTurn():
+                await self.apply(await self.directions.take_turn(question))
+            case TakeSnapshot():
+                taken, snapshot = self.directions.take_snapshot(question)
+                await self.apply(taken, snapshot)
+
+    def _send_apart(
+        self, page: str, channel: str, method: str, key: str, person: str
+    ) -> None:
+        """Send what is no page by the outbox too, so that it outlives the process."""
+        assert self.incident is not None
+        at = self.incident.last_at
+        self.sends[page, 0] = Send(
+            page=page,
+            rule=0,
+            person=person,
+            method=method,
+            channel=channel,
+            key=key,
+            due=at,
+            give_up_at=at + SENT_APART_FOR,
+            caused_by_timer=True,
+        )
 
 
 async def settle(
@@ -152,7 +260,7 @@ async def settle(
     if command is not None:
         if settlement.incident is None:
             raise UnknownIncidentError(claimed.incident_id)
-        await settlement.apply(command)
+        await settlement.obey(command)
 
     return settlement
 

@@ -97,7 +97,9 @@ def walks(due: datetime | None, at: datetime = START) -> tuple[Walk, ...]:
     if due is None:
         return ()
 
-    return (Walk(id=1, policy="first", round_began_at=at, due=due, order=1),)
+    return (
+        Walk(id=1, policy="first", round_began_at=at, left_at=at, due=due, order=1),
+    )
 
 
 def resolved(incident: Incident, at: datetime = START) -> Incident:

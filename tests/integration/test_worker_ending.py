@@ -14,6 +14,7 @@ from engine.adapters.memory import (
     MemoryConfiguration,
     MemoryOutbox,
     MemoryStore,
+    MemoryTurns,
 )
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Outcome
@@ -78,6 +79,7 @@ class World:
             mailbox=store,
             configuration=configuration,
             lookup=TableLookup(configuration),
+            turns=MemoryTurns(),
             channels=frozenset({"console"}),
             look_ahead=timedelta(0),
         )
@@ -85,6 +87,7 @@ class World:
             engine=self.engine,
             couriers=Couriers(
                 outbox=MemoryOutbox(store, clock),
+                mailbox=store,
                 channels={"console": self.channel},
                 configuration=configuration,
                 clock=clock,

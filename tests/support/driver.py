@@ -1,7 +1,9 @@
 """A whole engine in memory, with a clock in the test's hand."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from engine.adapters.lookups.table import TableLookup
 from engine.adapters.memory import (
@@ -11,30 +13,41 @@ from engine.adapters.memory import (
     MemoryConfiguration,
     MemoryOutbox,
     MemoryStore,
+    MemoryTurns,
 )
 from engine.core.alerts import Alert, AlertStatus
-from engine.core.events import Acknowledged, Outcome, Resolved
-from engine.core.incident import Status
+from engine.core.events import Attached, Command, Outcome
+from engine.core.incident import Incident, Status
 from engine.core.reasons import Reason
-from engine.directory import ContactMethod, Directory, Integration, Urgency, User
+from engine.directory import (
+    ContactMethod,
+    Directory,
+    Integration,
+    NotificationRule,
+    Place,
+    Team,
+    Urgency,
+    User,
+)
 from engine.ports import DeliveryResult, Lane, Posting, RoutedAlert
 from engine.service import Couriers, Engine
 from policies.policy import Policy
 
-MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 PEOPLE = ("alice", "bob", "carol")
 SOURCE = "alertmanager"
+CHANNELS = ("console", "sms", "call", "push", "webhook")
 
 
 class Driver:
     """Drives one engine through time."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, *policies: Policy, catch_all: str | None = None) -> None:
         self.clock = ManualClock(MIDNIGHT)
         self.ids = CountingIds()
         self.store = MemoryStore(self.clock, self.ids)
-        self.console = MemoryChannel()
-        self.configuration = MemoryConfiguration(a_directory(policy))
+        self.channels = {name: MemoryChannel(self.clock) for name in CHANNELS}
+        self.configuration = MemoryConfiguration(a_directory(policies, catch_all))
         self.incidents: dict[str, str] = {}
         self.engine = Engine(
             clock=self.clock,
@@ -42,14 +55,31 @@ class Driver:
             mailbox=self.store,
             configuration=self.configuration,
             lookup=TableLookup(self.configuration),
-            channels=frozenset({"console"}),
+            turns=MemoryTurns(),
+            channels=frozenset(CHANNELS),
             look_ahead=timedelta(0),
         )
         self._alerts: dict[str, Alert] = {}
 
-    async def alert(self, key: str, fingerprint: str, *, fires: bool) -> Posting:
+    @property
+    def directory(self) -> Directory:
+        """The configuration as it is now."""
+        return self.configuration.directory
+
+    def change(self, **parts: Any) -> None:
+        """Change parts of the configuration."""
+        self.configuration.change(self.directory.model_copy(update=parts))
+
+    async def alert(
+        self,
+        key: str,
+        fingerprint: str,
+        *,
+        fires: bool,
+        labels: Mapping[str, str] | None = None,
+    ) -> Posting:
         """Post one alert and let the engine decide it."""
-        posting = await self._post(key, fingerprint, fires=fires)
+        posting = await self._post(key, fingerprint, fires=fires, labels=labels)
         await self.settle()
 
         return posting
@@ -57,18 +87,23 @@ class Driver:
     async def backlog(self, notices: list[tuple[str, str, bool]]) -> str:
         """Post alerts while no worker runs, then let one decide them all."""
         for key, fingerprint, fires in notices:
+            await self._post(key, fingerprint, fires=fires)
             if not fires:
-                await self._post(key, fingerprint, fires=False)
                 self.forget(fingerprint)
-            else:
-                await self._post(key, fingerprint, fires=True)
             self.clock.advance(timedelta(milliseconds=1))
         await self.settle()
         opened = len(await self.store.summaries(frozenset(Status), 100))
 
         return f"{opened} incidents"
 
-    async def _post(self, key: str, fingerprint: str, *, fires: bool) -> Posting:
+    async def _post(
+        self,
+        key: str,
+        fingerprint: str,
+        *,
+        fires: bool,
+        labels: Mapping[str, str] | None = None,
+    ) -> Posting:
         known = self._alerts.get(fingerprint)
         alert = Alert(
             id=self.ids.command_id(),
@@ -76,7 +111,7 @@ class Driver:
             status=AlertStatus.FIRING if fires else AlertStatus.RESOLVED,
             title=key,
             starts_at=known.starts_at if known else self.clock.now(),
-            labels={"alertname": key},
+            labels={"alertname": key} | dict(labels or {}),
         )
         self._alerts[fingerprint] = replace(alert)
         routed = RoutedAlert(alert=alert, integration=SOURCE, key=key)
@@ -86,27 +121,71 @@ class Driver:
 
         return receipt.posting
 
+    async def older_resolve(self, key: str) -> Posting:
+        """Post that an occurrence is over from before the one that is known."""
+        known = self._alerts[key]
+        assert known.starts_at is not None
+        self._alerts[key] = replace(
+            known, starts_at=known.starts_at - timedelta(minutes=1)
+        )
+        posting = await self.alert(key, key, fires=False)
+        self._alerts[key] = known
+
+        return posting
+
     def forget(self, fingerprint: str) -> None:
         """Let the next notice of an alert be of a new occurrence."""
         self._alerts.pop(fingerprint, None)
 
-    async def acknowledge(self, key: str, by: str) -> Reason:
-        """Take an incident."""
-        command = Acknowledged(at=self.clock.now(), id=self.ids.command_id(), by=by)
+    async def command(self, named: str, make: type[Command], **fields: Any) -> Reason:
+        """Give a command, and let the engine do what follows from it."""
+        command = make(at=self.clock.now(), id=self.ids.command_id(), **fields)
+        decision = await self.engine.obey(self.incidents[named], command)
+        await self.settle()
 
-        return (await self.engine.obey(self.incidents[key], command)).reason
+        return decision.reason
 
-    async def resolve(self, key: str, by: str) -> Reason:
-        """Close an incident."""
-        command = Resolved(at=self.clock.now(), id=self.ids.command_id(), by=by)
-
-        return (await self.engine.obey(self.incidents[key], command)).reason
-
-    def fail(self, person: str) -> None:
-        """Let every notification of a person fail for good."""
-        self.console.answers[person] = DeliveryResult(
-            outcome=Outcome.FAILED, detail="no such number", is_final=True
+    async def attach(self, child: str, parent: str) -> Reason:
+        """Make an incident a part of another one."""
+        command = Attached(
+            at=self.clock.now(),
+            id=self.ids.command_id(),
+            by="alice",
+            parent=self.incidents[parent],
         )
+        decision = await self.engine.attach(self.incidents[child], command)
+        await self.settle()
+
+        return decision.reason
+
+    async def incident(self, key: str) -> Incident:
+        """Return an incident as it is stored."""
+        return await self.engine.find(self.incidents[key])
+
+    def fail(self, person: str, channel: str | None = None) -> None:
+        """Let every notification of a person fail for good, or those of a channel."""
+        for name, kept in self.channels.items():
+            if channel in {None, name}:
+                kept.answers[person] = DeliveryResult(
+                    outcome=Outcome.FAILED, detail="no such number", is_final=True
+                )
+
+    def recover(self, person: str) -> None:
+        """Let notifications of a person succeed again."""
+        for kept in self.channels.values():
+            kept.answers.pop(person, None)
+
+    def sent(self) -> list[tuple[datetime, str]]:
+        """Return who was notified when; by which channel, if not by console."""
+        found = [
+            (at, order, f"{notification.person}{_by(name)}")
+            for name, channel in self.channels.items()
+            for order, (at, notification) in enumerate(
+                zip(channel.sent_at, channel.sent, strict=True)
+            )
+        ]
+
+        return [(at, text) for at, _, text in sorted(found, key=lambda each: each[:2])]
 
     async def pass_time(self, by: timedelta) -> None:
         """Let time pass, stopping wherever something is due."""
@@ -120,7 +199,8 @@ class Driver:
         """Decide and deliver until nothing is due."""
         couriers = Couriers(
             outbox=MemoryOutbox(self.store, self.clock),
-            channels={"console": self.console},
+            mailbox=self.store,
+            channels=self.channels,
             configuration=self.configuration,
             clock=self.clock,
         )
@@ -135,26 +215,65 @@ class Driver:
         """Return the reasons in an incident's history."""
         return [e.reason for e in await self.store.history(self.incidents[key])]
 
+    async def comments(self, key: str) -> list[str]:
+        """Return the comments of an incident, in their order."""
+        history = await self.store.history(self.incidents[key])
 
-def a_directory(policy: Policy) -> Directory:
-    """Return a directory with three people and one source of alerts."""
-    users = {
-        name: User(
-            id=name,
-            name=name.title(),
-            contact_methods=(ContactMethod(id=f"{name}-console", channel="console"),),
-        )
-        for name in PEOPLE
-    }
-    integration = Integration(
-        id=SOURCE, name="Alertmanager", source=SOURCE, key_hash="", policy=policy.id
+        return [comment.text for entry in history for comment in entry.comments]
+
+
+def a_user(name: str, rules: Sequence[tuple[str, timedelta]] = ()) -> User:
+    """Return a person with a console, or with these channels after these delays."""
+    channels = [channel for channel, _ in rules] or ["console"]
+    methods = tuple(
+        ContactMethod(id=f"{name}-{channel}", channel=channel)
+        for channel in dict.fromkeys(channels)
     )
+    high = tuple(
+        NotificationRule(method=f"{name}-{channel}", delay=delay)
+        for channel, delay in rules
+    )
+
+    return User(
+        id=name,
+        name=name.title(),
+        email=f"{name}@example.com",
+        contact_methods=methods,
+        rules={"high": high} if high else {},
+    )
+
+
+def a_directory(policies: Sequence[Policy], catch_all: str | None) -> Directory:
+    """Return a directory with three people and one source of alerts."""
+    integration = Integration(
+        id=SOURCE,
+        name="Alertmanager",
+        source=SOURCE,
+        key_hash="",
+        policy=policies[0].id,
+    )
+    users = {name: a_user(name) for name in PEOPLE}
 
     return Directory(
         version=1,
         users={**users, "dora": User(id="dora", name="Dora")},
-        urgencies={"high": Urgency(id="high", name="High", channels=("console",))},
-        policies={policy.id: policy},
+        teams={"ops": Team(id="ops", name="Ops", schedule="primary")},
+        default_team="ops",
+        places={
+            "war-room": Place(
+                id="war-room", name="War room", kind="chat", channel="console"
+            )
+        },
+        urgencies={
+            "high": Urgency(id="high", name="High", channels=("console", "call")),
+            "low": Urgency(id="low", name="Low", channels=("sms",)),
+        },
+        policies={policy.id: policy for policy in policies},
         integrations={SOURCE: integration},
         on_call={"primary": ("alice",), "nobody": ()},
+        catch_all=catch_all,
     )
+
+
+def _by(channel: str) -> str:
+    return "" if channel == "console" else f" by {channel}"

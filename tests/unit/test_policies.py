@@ -7,11 +7,11 @@ from hypothesis import given, settings, strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from policies.policy import Policy, Repeat, Snapshot
-from policies.steps import NotifyStep, Step, WaitStep, can_page, pause_of
-from policies.targets import ScheduleTarget, Target, UserTarget
+from policies.steps import AnyStep, NotifyStep, Step, WaitStep, can_page, duration_of
+from policies.targets import AnyTarget, ScheduleTarget, Target, UserTarget
 
-TARGET: TypeAdapter[UserTarget | ScheduleTarget] = TypeAdapter(Target)
-STEP: TypeAdapter[WaitStep | NotifyStep] = TypeAdapter(Step)
+TARGET: TypeAdapter[AnyTarget] = TypeAdapter(Target)
+STEP: TypeAdapter[AnyStep] = TypeAdapter(Step)
 MINUTE = timedelta(minutes=1)
 LONG_NAME = "n" * 200
 
@@ -75,7 +75,7 @@ def test_target(written: object, expected: UserTarget | ScheduleTarget) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "team:everybody",
+        "crowd:everybody",
         "User:alice",
         ":alice",
         "user:",
@@ -149,8 +149,8 @@ def test_targets_keep_their_order() -> None:
         ({"kind": "notify", "targets": ["user:a"] * 51}, "notify.targets"),
         ({"kind": "notify", "targets": ["user:a"], "urgency": ""}, "notify.urgency"),
         ({"kind": "notify", "targets": ["user:a"], "after": "1m"}, "notify.after"),
-        ({"kind": "dance"}, ""),
-        ({"duration": "1m"}, ""),
+        ({"kind": "dance"}, "unknown.kind"),
+        ({"duration": "1m"}, "unknown.kind"),
     ],
 )
 def test_no_step(step: dict[str, object], place: str) -> None:
@@ -178,14 +178,13 @@ def test_bounds_of_a_step(step: dict[str, object]) -> None:
     ("step", "expected"),
     [
         (WaitStep(duration=MINUTE), MINUTE),
-        (WaitStep(duration=MINUTE, wait_before=2 * MINUTE), 3 * MINUTE),
+        (WaitStep(duration=MINUTE, wait_before=2 * MINUTE), MINUTE),
         (a_notify(), timedelta(0)),
-        (a_notify().model_copy(update={"wait_before": MINUTE}), MINUTE),
     ],
 )
-def test_pause(step: WaitStep | NotifyStep, expected: timedelta) -> None:
-    """A step waits before it runs; a wait then waits its own duration on top."""
-    assert expected == pause_of(step)
+def test_duration(step: WaitStep | NotifyStep, expected: timedelta) -> None:
+    """Only a wait has a duration of its own; what comes before it is not part of it."""
+    assert expected == duration_of(step)
 
 
 def test_who_can_page() -> None:
@@ -230,7 +229,8 @@ def test_smallest_policy() -> None:
         ({"repeat": {"delay": -1}}, "repeat.delay"),
         ({"repeat": {"delay": "7d1ms"}}, "repeat.delay"),
         ({"repeat": {"times": 3}}, "repeat.times"),
-        ({"fallback": "other"}, "fallback"),
+        ({"fallback": ""}, "fallback"),
+        ({"next": "other"}, "next"),
     ],
 )
 def test_no_policy(part: dict[str, object], place: str) -> None:

@@ -35,16 +35,23 @@ from workers.web.api.timeline import tell
 
 ALICE = Responder(
     person="alice",
-    why="schedule:night watch fixed_shift",
+    target="schedule:night watch",
+    why="fixed_shift",
     rules=(
         Rule(delay=timedelta(minutes=1), method="phone", channel="sms"),
         Rule(delay=timedelta(0), method="terminal", channel="console"),
     ),
 )
-UNREACHABLE = Responder(person="carol", why="user:carol none")
+UNREACHABLE = Responder(person="carol", target="user:carol")
 SOLVED = TargetsResolved(at=NOW, walk=1, generation=2, responders=(ALICE,))
 REPORT = DeliveryReported(
-    at=NOW, page="1.0.1.1.alice", rule=0, attempt=1, outcome=Outcome.SENT
+    at=NOW,
+    page="1.0.1.1.alice",
+    rule=0,
+    person="alice",
+    channel="console",
+    attempt=1,
+    outcome=Outcome.SENT,
 )
 NEWS = AlertsReceived(at=NOW, alerts=(an_alert(title="disk 2 full"),))
 

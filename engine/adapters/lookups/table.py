@@ -48,5 +48,7 @@ def _people(
     match target:
         case UserTarget():
             return (target.id,)
-        case ScheduleTarget():
-            return tuple(dict.fromkeys(schedules.get(target.id, ())))
+        case ScheduleTarget(id=str(schedule)):
+            return tuple(dict.fromkeys(schedules.get(schedule, ())))
+        case _:
+            return ()

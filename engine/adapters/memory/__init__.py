@@ -12,6 +12,7 @@ from engine.adapters.memory.configuration import MemoryConfiguration
 from engine.adapters.memory.outbox import MemoryOutbox
 from engine.adapters.memory.store import MemoryStore
 from engine.adapters.memory.timers import MemoryTimers
+from engine.adapters.memory.turns import MemoryTurns
 
 __all__ = [
     "CountingIds",
@@ -21,4 +22,5 @@ __all__ = [
     "MemoryOutbox",
     "MemoryStore",
     "MemoryTimers",
+    "MemoryTurns",
 ]

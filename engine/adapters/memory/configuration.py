@@ -9,9 +9,14 @@ class MemoryConfiguration:
     def __init__(self, directory: Directory | None = None) -> None:
         self._directory = directory
 
+    @property
+    def directory(self) -> Directory:
+        """The directory; an empty one if there is none yet."""
+        return self._directory or Directory()
+
     async def read(self) -> Directory:
         """Return the directory."""
-        return self._directory or Directory()
+        return self.directory
 
     async def seed(self, directory: Directory) -> bool:
         """Store a first directory if there is none; tell whether it was stored."""

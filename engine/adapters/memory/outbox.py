@@ -81,6 +81,8 @@ class MemoryOutbox:
                 at=self._clock.now(),
                 page=delivery.send.page,
                 rule=delivery.send.rule,
+                person=delivery.send.person,
+                channel=delivery.send.channel,
                 attempt=delivery.attempt,
                 outcome=outcome,
                 detail=detail,

@@ -56,6 +56,7 @@ class _Kept:
     )
     mail_count: int = 0
     failures: int = 0
+    after: str | None = None
     due: datetime | None = None
     # When the lanes look at it next: the due time, or the end of a lease.
     due_at: datetime | None = None
@@ -78,6 +79,8 @@ class MemoryStore:
         self._kept: dict[str, _Kept] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._ended: dict[tuple[str, str], datetime] = {}
+        # By key, the incident that somebody resolved while its alerts went on.
+        self._left_firing: dict[tuple[str, str], str] = {}
         self.letters = Letters()
         self.late: list[RoutedAlert] = []
 
@@ -184,7 +187,7 @@ class MemoryStore:
         posting = Posting.JOINED if known else Posting.OPENED
         if known is None:
             known = self._keys[key] = self._fresh_id()
-            self._kept[known] = _Kept(key=key)
+            self._kept[known] = _Kept(key=key, after=self._left_firing.pop(key, None))
         self._post(known, encode_mail(routed))
 
         return Receipt(posting=posting, incident_id=known)
@@ -246,6 +249,7 @@ class MemoryStore:
                 for number, at, body in kept.mail[:mail_max]
             ),
             failures=kept.failures,
+            after=kept.after,
         )
 
     def _commit(self, commit: Commit) -> Stored:
@@ -259,13 +263,7 @@ class MemoryStore:
         for withdrawal in commit.withdrawals:
             self.letters.withdraw(incident.id, withdrawal)
         kept.history[commit.claimed.history_count :] = map(encode_entry, commit.history)
-        for occurrence in commit.ended:
-            self._ended[incident.integration, occurrence] = self._clock.now()
-        if (
-            incident.status is Status.RESOLVED
-            and self._keys.get(kept.key) == incident.id
-        ):
-            del self._keys[kept.key]
+        self._note_key(commit, kept.key)
         kept.state, kept.snapshot = encode_incident(incident), incident.snapshot
         kept.alerts |= incident.alerts
         kept.revision += 1
@@ -278,19 +276,38 @@ class MemoryStore:
 
         return Stored.DONE
 
+    def _note_key(self, commit: Commit, key: tuple[str, str]) -> None:
+        """Note who has the key now, and what is over."""
+        incident = commit.incident
+        for occurrence in commit.ended:
+            self._ended[incident.integration, occurrence] = self._clock.now()
+        if incident.status.is_open:
+            self._keys[key] = incident.id
+        elif self._keys.get(key) == incident.id:
+            del self._keys[key]
+        if commit.leaves_firing:
+            self._left_firing[key] = incident.id
+
     def _refusal(self, commit: Commit) -> Stored | None:
         kept = self._kept[commit.incident.id]
         if (str(kept.revision) if kept.revision else "") != commit.claimed.revision:
             return Stored.LOST
+        before = commit.claimed.incident
+        was_open = before is None or before.status.is_open
+        is_open = commit.incident.status.is_open
+        holder = self._keys.get(kept.key)
         opens = not commit.claimed.revision
-        if opens and self._keys.get(kept.key) != commit.incident.id:
+        if opens and holder != commit.incident.id:
+            return Stored.KEY_TAKEN
+        if is_open and not was_open and holder not in {None, commit.incident.id}:
             return Stored.KEY_TAKEN
         if commit.not_before and self._clock.now() < commit.not_before:
             return Stored.EARLY
-        before = commit.claimed.incident
-        was_open = before is None or before.status is not Status.RESOLVED
-        closes = was_open and commit.incident.status is Status.RESOLVED
-        if closes and any(number > commit.read_up_to for number, _, _ in kept.mail):
+        if (
+            was_open
+            and not is_open
+            and any(number > commit.read_up_to for number, _, _ in kept.mail)
+        ):
             return Stored.MORE_MAIL
 
         return None

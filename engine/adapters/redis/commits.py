@@ -12,7 +12,6 @@ from engine.codec import (
     encode_summary,
 )
 from engine.codec.shapes import milliseconds
-from engine.core.incident import Status
 from engine.ids import RANDOM_BITS, mint, shard_of, to_number
 from engine.ports import Commit, Summary
 
@@ -51,6 +50,7 @@ def commit_arguments(
         commit.repeats,
         snapshot.hash if snapshot.hash != known else "",
         encode_snapshot(snapshot) if with_snapshot else b"",
+        int(commit.leaves_firing),
         keys.OCCURRENCE_SECONDS,
         *_lists(commit),
         *_follow_ups(commit, nonce),
@@ -67,8 +67,8 @@ def _revision_after(revision: str, nonce: int) -> str:
 def _index(commit: Commit) -> str:
     """Return the index that the incident moves to, if it moves."""
     before, after = commit.claimed.incident, commit.incident
-    is_open = after.status is not Status.RESOLVED
-    if before is not None and (before.status is not Status.RESOLVED) == is_open:
+    is_open = after.status.is_open
+    if before is not None and before.status.is_open == is_open:
         return STAYS
 
     return OPEN if is_open else CLOSED

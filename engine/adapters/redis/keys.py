@@ -19,10 +19,13 @@ SHARDS = "rung:shards"
 KICK = "rung:kick"
 DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
+TURNS = "rung:turns"
+TICKET = "rung:ticket:"
 HASH_BYTES = 11
 
 OCCURRENCE_SECONDS = 24 * 60 * 60
 PROBE_SECONDS = 10
+TICKET_SECONDS = 60 * 60
 # Written with arq's own defaults, and a wake job's by our scripts.
 HEALTH_SECONDS = 11
 IN_PROGRESS_SECONDS = 70
@@ -83,6 +86,13 @@ TABLE = (
         "an occurrence of an alert that is over",
         OCCURRENCE_SECONDS,
     ),
+    _row(
+        "{rung:<s>}:l:*",
+        "string",
+        "expires after 24 h",
+        "dedup key to the incident that was resolved while it fired",
+        OCCURRENCE_SECONDS,
+    ),
     _row("{rung:<s>}:late", "list", "the last 1,000", "alerts that came too late"),
     _row("{rung:<s>}:due", "zset", "while any waits", "incident to the time it is due"),
     _row("{rung:<s>}:mail", "zset", "while any waits", "incidents with unread mail"),
@@ -103,6 +113,14 @@ TABLE = (
         "expires after 10 s",
         "written to see whether it can be",
         PROBE_SECONDS,
+    ),
+    _row(TURNS, "hash", "for ever", "who was taken last, by policy and step"),
+    _row(
+        "rung:ticket:*",
+        "string",
+        "expires after an hour",
+        "who was taken for one run of a step",
+        TICKET_SECONDS,
     ),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(

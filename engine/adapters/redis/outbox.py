@@ -93,7 +93,16 @@ class RedisOutbox:
     ) -> None:
         """Note the outcome in the incident's mailbox, or keep it for another try."""
         send = delivery.send
-        report = _report(send.page, send.rule, delivery.attempt, outcome, detail)
+        report = DeliveryReported(
+            at=instant(0),  # the mailbox knows when it came
+            page=send.page,
+            rule=send.rule,
+            person=send.person,
+            channel=send.channel,
+            attempt=delivery.attempt,
+            outcome=outcome,
+            detail=detail,
+        )
         await self._client.run(
             Name.OUT_FINISH,
             *_named(delivery),
@@ -120,7 +129,15 @@ class RedisOutbox:
         except UnreadableError as error:
             _log_left(incident_id, error)
             if not error.is_newer:
-                report = _report(page, rule, attempt, Outcome.FAILED, str(error))
+                report = DeliveryReported(
+                    at=instant(0),
+                    page=page,
+                    rule=rule,
+                    channel=channel,
+                    attempt=attempt,
+                    outcome=Outcome.FAILED,
+                    detail=str(error),
+                )
                 await self._client.run(
                     Name.OUT_FINISH,
                     keys.prefix_of(incident_id),
@@ -135,19 +152,6 @@ class RedisOutbox:
             return None
 
         return Delivery(incident_id=incident_id, send=send, attempt=attempt)
-
-
-def _report(
-    page: str, rule: int, attempt: int, outcome: Outcome, detail: str
-) -> DeliveryReported:
-    return DeliveryReported(
-        at=instant(0),  # the mailbox knows when it came
-        page=page,
-        rule=rule,
-        attempt=attempt,
-        outcome=outcome,
-        detail=detail,
-    )
 
 
 def _named(delivery: Delivery) -> tuple[str, str]:

@@ -108,9 +108,9 @@ def _summary(incident_id: str, text: object) -> Summary | None:
 def _indexes(statuses: frozenset[Status]) -> list[str]:
     """Return the indexes to read, in the order in which incidents move."""
     indexes = []
-    if statuses - {Status.RESOLVED}:
+    if any(status.is_open for status in statuses):
         indexes.append("open")
-    if Status.RESOLVED in statuses:
+    if not all(status.is_open for status in statuses):
         indexes.append("closed")
 
     return indexes

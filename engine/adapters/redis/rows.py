@@ -33,6 +33,7 @@ class Row:
     due: datetime | None
     history_count: int
     failures: int
+    after: str | None
     mail: tuple[Mail, ...]
 
     @property
@@ -57,7 +58,7 @@ def read_row(found: Any) -> Row:
         UnreadableError: If it is damaged, or was written by a newer version.
     """
     incident_id = found[0].decode()
-    revision, state, due, count, failures, _ = found[1]
+    revision, state, due, count, failures, _, after = found[1]
     try:
         return Row(
             incident_id=incident_id,
@@ -67,6 +68,7 @@ def read_row(found: Any) -> Row:
             due=instant(int(due)) if due else None,
             history_count=int(count or 0),
             failures=int(failures or 0),
+            after=after.decode() if after else None,
             mail=tuple([_mail(incident_id, item) for item in found[2]]),
         )
     except ValueError as error:
@@ -102,6 +104,7 @@ def claimed_from(
         due=row.due,
         mail=row.mail,
         failures=row.failures,
+        after=row.after,
     )
 
 

@@ -31,6 +31,7 @@ class Name(StrEnum):
     RELEASE = "release"
     SEED = "seed"
     SWEEP = "sweep"
+    TURN = "turn"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import ValidationError
 
-from engine.core.events import Acknowledged, Command, Resolved
+from engine.core.events import Acknowledged, Resolved
 from engine.directory import Token
 from engine.ids import MalformedIdError, read_incident_id, show_incident_id
 from workers.web.api.shapes import (
@@ -152,7 +152,9 @@ class _CommandRequest:
         self._token = token
         self._key = key
 
-    async def carry_out(self, shown_id: str, make: type[Command]) -> CommandAnswer:
+    async def carry_out(
+        self, shown_id: str, make: type[Acknowledged | Resolved]
+    ) -> CommandAnswer:
         """Have the engine carry it out."""
         incident_id = read_incident_id(shown_id)
         by = await self._by()

@@ -5,107 +5,77 @@ The words are for people, the reason and the fields for programs. Nothing is wor
 out here that the history does not say.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import fields
 from datetime import datetime
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from engine.core.alerts import Alert
 from engine.core.events import (
-    Acknowledged,
     AlertsReceived,
+    Command,
     DeliveryReported,
     Event,
     Opened,
     Outcome,
-    Resolved,
+    PolicyNamed,
     Responder,
+    SnapshotTaken,
     TargetsResolved,
+    TurnTaken,
     WokeUp,
 )
 from engine.core.reasons import Reason
-from engine.directory import Rule
 from engine.ports import Entry
+from policies.targets import AnyTarget
 from workers.web.api.shapes import TimelineEntry
 
 # How many names a sentence lists before it only counts.
 TOLD_MAX = 3
-_PAGE_ID_PARTS = 5
-_SCHEDULE, _USER = "schedule:", "user:"
-
 _Told = tuple[str, str, dict[str, JsonValue]]
 
 
 def tell(history: Sequence[Entry]) -> list[TimelineEntry]:
     """Tell an incident's history, oldest first."""
-    storyteller = _Storyteller()
-    entries = []
-    for number, entry in enumerate(history, start=1):
-        what, text, fields = storyteller.tell(entry.event, entry.reason)
-        entries.append(
-            TimelineEntry(
-                number=number,
-                at=entry.event.at,
-                what=what,
-                reason=entry.reason,
-                text=text,
-                fields=fields,
-            )
-        )
-
-    return entries
+    return [_entry(number, entry) for number, entry in enumerate(history, start=1)]
 
 
-@dataclass(slots=True)
-class _Storyteller:
-    """
-    Tells event by event.
+def _entry(number: int, entry: Entry) -> TimelineEntry:
+    what, text, shown = _told(entry.event, entry.reason)
+    if entry.comments:
+        shown["comments"] = [
+            {"id": comment.id, "text": comment.text} for comment in entry.comments
+        ]
 
-    Attributes:
-        rules: Those of each person's last page, by walk: a report names a rule
-            only by its number.
-    """
-
-    rules: dict[tuple[str, str], tuple[Rule, ...]] = field(
-        default_factory=dict[tuple[str, str], tuple[Rule, ...]]
+    return TimelineEntry(
+        number=number,
+        at=entry.event.at,
+        what=what,
+        reason=entry.reason,
+        text=text,
+        fields=shown,
     )
 
-    def tell(self, event: Event, reason: Reason) -> _Told:
-        match event:
-            case Opened():
-                return "opened", _opening(event, reason), _opened_fields(event)
-            case AlertsReceived():
-                fields: dict[str, JsonValue] = {"alerts": _alerts(event.alerts)}
-                return "alerts_received", _news(event, reason), fields
-            case WokeUp():
-                return "woke_up", _TIMERS.get(reason, _in_words(reason)), {}
-            case TargetsResolved():
-                self._remember(event)
-                fields = _resolved_fields(event)
-                return "targets_resolved", _paging(event, reason), fields
-            case DeliveryReported():
-                person, channel = self._addressee(event)
-                text = _delivery(event, reason, person, channel)
-                return "delivery_reported", text, _report_fields(event, person, channel)
-            case Acknowledged() | Resolved():
-                done = "acknowledged" if isinstance(event, Acknowledged) else "resolved"
-                text = _command(done, event.by, reason)
-                return done, text, {"by": event.by, "id": event.id}
 
-    def _remember(self, event: TargetsResolved) -> None:
-        for responder in event.responders:
-            in_order = sorted(responder.rules, key=lambda rule: rule.delay)
-            self.rules[str(event.walk), responder.person] = tuple(in_order)
-
-    def _addressee(self, event: DeliveryReported) -> tuple[str, str]:
-        """Return the person and the channel of a report, as far as they are known."""
-        parts = event.page.split(".", _PAGE_ID_PARTS - 1)
-        walk, person = parts[0], parts[-1]
-        rules = self.rules.get((walk, person), ())
-        is_known = 0 <= event.rule < len(rules)
-
-        return person, rules[event.rule].channel if is_known else "an unknown channel"
+def _told(event: Event, reason: Reason) -> _Told:
+    match event:
+        case Opened():
+            return "opened", _opening(event, reason), _opened_fields(event)
+        case AlertsReceived():
+            shown: dict[str, JsonValue] = {"alerts": _alerts(event.alerts)}
+            return "alerts_received", _news(event, reason), shown
+        case WokeUp():
+            return "woke_up", _TIMERS.get(reason, _sentence(reason)), {}
+        case TargetsResolved():
+            return "targets_resolved", _paging(event, reason), _resolved_fields(event)
+        case DeliveryReported():
+            return "delivery_reported", _delivery(event, reason), _report_fields(event)
+        case PolicyNamed() | TurnTaken() | SnapshotTaken():
+            return _name_of(event), _sentence(reason), _plain_fields(event)
+        case _:
+            return _name_of(event), _command(event, reason), _plain_fields(event)
 
 
 _TIMERS: Mapping[Reason, str] = {
@@ -113,6 +83,7 @@ _TIMERS: Mapping[Reason, str] = {
     Reason.LOOKING_UP: "Asked who is on call",
     Reason.LOOK_UP_TIMED_OUT: "The on-call look-up did not answer in time",
     Reason.RULE_DUE: "The next notification rule was due",
+    Reason.LOOKED_AGAIN: "Looked again for somebody to tell",
     Reason.EXHAUSTED: "Exhausted: every step and notification is used up, "
     "and nobody answered",
 }
@@ -125,11 +96,15 @@ _NEWS: Mapping[Reason, str] = {
 
 
 def _opening(event: Opened, reason: Reason) -> str:
-    text = f"Opened by {event.integration}: {event.alert.title}"
+    alerts = [event.alert] if event.alert else []
+    title = event.title or (event.alert.title if event.alert else event.key)
+    text = f"Opened by {event.integration}: {title}"
     if reason is Reason.COLLECTED_ONLY:
         text += " (its policy is empty: nobody is told)"
+    if reason is Reason.FIRED_AFTER_RESOLVE:
+        text += f" (it fires on after {event.after} was resolved)"
 
-    return text + _unread_in([event.alert])
+    return text + _unread_in(alerts)
 
 
 def _news(event: AlertsReceived, reason: Reason) -> str:
@@ -165,20 +140,19 @@ def _paging(event: TargetsResolved, reason: Reason) -> str:
 
 def _why(responder: Responder) -> str:
     """Say what put a person there: `on call in primary (rotation)`."""
-    target, _, reason = responder.why.rpartition(" ")
-    if target.startswith(_SCHEDULE):
-        because = f" ({_in_words(reason)})" if reason else ""
-        return f"on call in {target.removeprefix(_SCHEDULE)}{because}"
-    if target.startswith(_USER):
-        return "named by the policy"
+    kind, _, name = responder.target.partition(":")
+    match kind:
+        case "schedule" | "layer":
+            because = f" ({_in_words(responder.why)})" if responder.why else ""
+            return f"on call in {name}{because}"
+        case "user" | "channel":
+            return "named by the policy"
+        case _:
+            return f"in {responder.target}"
 
-    return responder.why
 
-
-def _delivery(
-    event: DeliveryReported, reason: Reason, person: str, channel: str
-) -> str:
-    text = _outcome(event.outcome, person, channel)
+def _delivery(event: DeliveryReported, reason: Reason) -> str:
+    text = _outcome(event.outcome, event.person, event.channel)
     text += f": {event.detail}" if event.detail else ""
 
     return text + (" (reported late)" if reason is Reason.LATE else "")
@@ -194,12 +168,61 @@ def _outcome(outcome: Outcome, person: str, channel: str) -> str:
             return f"{person} may have been notified by {channel}, it is not known"
 
 
-def _command(done: str, by: str, reason: Reason) -> str:
-    text = f"{done.capitalize()} by {by}"
-    if reason in {Reason.ACKNOWLEDGED, Reason.RESOLVED}:
-        return text
+def _command(event: Command, reason: Reason) -> str:
+    """Say who did what; what changed nothing says so."""
+    by = getattr(event, "by", "")
+    text = _sentence(_name_of(event)) + (f" by {by}" if by else "")
+    if reason in _CHANGED_NOTHING:
+        return f"{text}, which changed nothing: {_in_words(reason)}"
 
-    return f"{text}, which changed nothing: {_in_words(reason)}"
+    return text
+
+
+_CHANGED_NOTHING = frozenset(
+    {
+        Reason.NOT_APPLICABLE,
+        Reason.NOTHING_LEFT,
+        Reason.IS_ATTACHED,
+        Reason.IS_MAINTENANCE,
+        Reason.LATE,
+        Reason.REPEATED_COMMAND,
+    }
+)
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def _name_of(event: Event) -> str:
+    """Name an event as programs do: `comment_edited`."""
+    return _CAPITAL.sub("_", type(event).__name__).lower()
+
+
+def _plain_fields(event: Event) -> dict[str, JsonValue]:
+    """Return the fields of an event that has no others to show than its own."""
+    named = {field.name: getattr(event, field.name) for field in fields(event)}
+
+    return {
+        name: _json(value)
+        for name, value in named.items()
+        if name != "at" and value not in (None, "", ())
+    }
+
+
+def _json(value: object) -> JsonValue:
+    match value:
+        case bool() | int() | str():
+            return value
+        case datetime():
+            return _time(value)
+        case tuple():
+            return [_json(item) for item in value]
+        case BaseModel():
+            return str(value) if isinstance(value, AnyTarget) else value.model_dump()
+        case _:
+            return str(value)
+
+
+def _sentence(word: str) -> str:
+    return _in_words(word).capitalize()
 
 
 def _in_words(word: str) -> str:
@@ -211,7 +234,7 @@ def _opened_fields(event: Opened) -> dict[str, JsonValue]:
         "dedup_key": event.key,
         "integration": event.integration,
         "snapshot": event.snapshot,
-        "alerts": _alerts([event.alert]),
+        "alerts": _alerts([event.alert] if event.alert else []),
     }
 
 
@@ -220,6 +243,7 @@ def _resolved_fields(event: TargetsResolved) -> dict[str, JsonValue]:
         "responders": [
             {
                 "person": responder.person,
+                "target": responder.target,
                 "why": responder.why,
                 "channels": [rule.channel for rule in responder.rules],
             }
@@ -230,12 +254,10 @@ def _resolved_fields(event: TargetsResolved) -> dict[str, JsonValue]:
     }
 
 
-def _report_fields(
-    event: DeliveryReported, person: str, channel: str
-) -> dict[str, JsonValue]:
+def _report_fields(event: DeliveryReported) -> dict[str, JsonValue]:
     return {
-        "person": person,
-        "channel": channel,
+        "person": event.person,
+        "channel": event.channel,
         "outcome": event.outcome.value,
         "detail": event.detail,
         "attempt": event.attempt,

@@ -24,6 +24,12 @@ for item = 9, #ARGV do
   local candidate = ARGV[item]
   if redis.call('EXISTS', prefix .. 'i:' .. candidate) == 0 then
     redis.call('SET', prefix .. 'k:' .. key, candidate)
+    -- Somebody resolved the one before while its alerts went on firing.
+    local before = redis.call('GET', prefix .. 'l:' .. key)
+    if before then
+      redis.call('HSET', prefix .. 'i:' .. candidate, 'af', before)
+      redis.call('DEL', prefix .. 'l:' .. key)
+    end
     post(prefix, candidate, body, at)
     return {'opened', candidate, at}
   end

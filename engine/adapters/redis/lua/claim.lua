@@ -11,7 +11,7 @@ limit = math.max(at, limit)
 local found = {at}
 
 local function take(prefix, id)
-  local fields = redis.call('HMGET', prefix .. 'i:' .. id, 'v', 's', 'd', 'n', 'f', 'p')
+  local fields = redis.call('HMGET', prefix .. 'i:' .. id, 'v', 's', 'd', 'n', 'f', 'p', 'af')
   local mail = unread(prefix .. 'm:' .. id, tonumber(fields[6] or 0),
     math.min(mail_max, mail_left))
   if not fields[1] and #mail == 0 then

@@ -2,20 +2,20 @@
 -- prefix, id, revision expected ('' opens), revision new, not before (ms; 0 any time),
 -- hash of the key, index it moves to ('', open, closed), id as number, state, summary,
 -- next due or '', mail read up to, repeats, snapshot hash if it is named first, its
--- body or '', seconds to remember an occurrence, then five lists, each after its
+-- body or '', whether somebody closes it while it fires (1 or 0), seconds to remember an occurrence, then five lists, each after its
 -- length: history, sends (entry, channel list, due, body), withdrawals (entry,
 -- channel), alerts (fingerprint, record), occurrences, mail that opens the next
 -- incident of the key, ids for that one, of which the first free one is taken
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
 local number, state, summary, due = unpack(ARGV, 8, 11)
-local read, repeats, snapshot, body, remember = unpack(ARGV, 12, 16)
+local read, repeats, snapshot, body, leaves, remember = unpack(ARGV, 12, 17)
 local incident, mailbox, history = prefix .. 'i:' .. id, prefix .. 'm:' .. id, prefix .. 'h:' .. id
 not_before, read, repeats = whole(not_before), whole(read), whole(repeats)
 whole(number)
 whole(remember)
 if due ~= '' then whole(due) end
 
-local position = 17
+local position = 18
 local function list(width)
   local length = whole(ARGV[position]) * width
   local items = {}
@@ -41,6 +41,12 @@ if opens then
     and not redis.call('ZSCORE', prefix .. 'closed', id) then return 'key_taken' end
 elseif stored[1] ~= expected then
   return 'lost'
+end
+-- One that is opened again takes its key back, if no open incident has it.
+local reopens = not opens and index == 'open'
+if reopens then
+  local holder = redis.call('GET', prefix .. 'k:' .. key)
+  if holder and holder ~= id then return 'key_taken' end
 end
 if at < not_before then return 'early' end
 if closes and sent > read then return 'more_mail' end
@@ -102,8 +108,12 @@ if index ~= '' then
   redis.call('ZADD', prefix .. index, number, id)
   redis.call('ZREM', prefix .. (closes and 'open' or 'closed'), id)
 end
+if reopens then redis.call('SET', prefix .. 'k:' .. key, id) end
 if closes and redis.call('GET', prefix .. 'k:' .. key) == id then
   redis.call('DEL', prefix .. 'k:' .. key)
+end
+if leaves == '1' then
+  redis.call('SET', prefix .. 'l:' .. key, id, 'EX', remember)
 end
 -- Before the mailbox is trimmed: cut off here, they come twice rather than never.
 for _, mail in ipairs(follow_ups) do

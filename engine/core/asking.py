@@ -1,0 +1,161 @@
+"""
+Asking: questions of walks and calls that the outside world answers.
+
+Each has a deadline that is a timer like any other, and a generation: an answer to an
+earlier question is stale.
+"""
+
+from datetime import datetime, timedelta
+
+from engine.core.changing import changed
+from engine.core.effects import LookUp, Named, TakeTurn
+from engine.core.events import Responder
+from engine.core.incident import Call, Incident, Walk
+from engine.core.walk import policy_of, put_walk
+from policies.steps import NotifyStep
+from policies.targets import AnyTarget, MetadataTarget, PolicyTarget
+
+# An adapter's time-out plus a second; EXECUTION 4 allows at most this.
+LOOK_UP_PATIENCE = timedelta(seconds=4)
+TURN_PATIENCE = timedelta(seconds=1)
+
+
+def looked_up(
+    incident: Incident, targets: tuple[AnyTarget, ...]
+) -> tuple[AnyTarget | Named, ...]:
+    """Return what has to be asked of the world: not policies, and metadata by value."""
+    return tuple(
+        named(incident, target.id) if isinstance(target, MetadataTarget) else target
+        for target in targets
+        if not isinstance(target, PolicyTarget)
+    )
+
+
+def named(incident: Incident, key: str) -> Named:
+    """Return what metadata names under a key."""
+    return Named(
+        key=key,
+        texts=tuple(text for text in incident.metadata.get(key, ()) if text.strip()),
+        references=incident.references.get(key, ()),
+    )
+
+
+def ask_who(
+    incident: Incident, walk: Walk, step: NotifyStep, at: datetime
+) -> tuple[Incident, LookUp]:
+    """Have a walk ask who is behind the targets of its step."""
+    question = LookUp(
+        walk=walk.id,
+        generation=walk.generation + 1,
+        targets=looked_up(incident, step.targets),
+        urgency=step.urgency,
+        channels=step.channels,
+        team=incident.team,
+        at=at,
+        deadline=at + LOOK_UP_PATIENCE,
+    )
+
+    return ask(incident, walk, at, question.deadline), question
+
+
+def ask(
+    incident: Incident, walk: Walk, asked_at: datetime, deadline: datetime
+) -> Incident:
+    """Have a walk wait for an answer to its next generation."""
+    return put_walk(incident, walk, changed(walk, due=deadline, asked_at=asked_at))
+
+
+def ask_whose_turn(
+    incident: Incident,
+    walk: Walk,
+    responders: tuple[Responder, ...],
+    order: tuple[str, ...],
+    at: datetime,
+) -> tuple[Incident, TakeTurn]:
+    """Have a walk ask whose turn it is, of those who can be reached."""
+    step = policy_of(incident, walk).steps[walk.step]
+    deadline = at + TURN_PATIENCE
+    in_turn = tuple(
+        responder
+        for target in order
+        for responder in responders
+        if responder.target == target
+    )
+    waiting = changed(walk, due=deadline, candidates=in_turn)
+    question = TakeTurn(
+        walk=walk.id,
+        generation=walk.generation + 1,
+        turn=f"{walk.policy}/{step.id or walk.step}",
+        ticket=f"{incident.id}.{walk.id}.{walk.generation}",
+        candidates=order,
+        at=at,
+        deadline=deadline,
+    )
+
+    return put_walk(incident, walk, waiting), question
+
+
+def start_call(
+    incident: Incident,
+    targets: tuple[AnyTarget, ...],
+    urgency: str,
+    channels: tuple[str, ...],
+    at: datetime,
+) -> tuple[Incident, LookUp]:
+    """Ask who is behind targets that somebody named, outside of any walk."""
+    order = incident.last_order + 1
+    call = Call(
+        id=order,
+        generation=0,
+        due=at,
+        order=order,
+        targets=targets,
+        urgency=urgency,
+        channels=channels,
+    )
+    added = changed(incident, calls=(*incident.calls, call), last_order=order)
+
+    return ask_for_call(added, call, at)
+
+
+def ask_for_call(
+    incident: Incident, call: Call, at: datetime
+) -> tuple[Incident, LookUp]:
+    """Have a call ask who is behind its targets."""
+    asking = changed(
+        call,
+        generation=call.generation + 1,
+        due=at + LOOK_UP_PATIENCE,
+        asked_at=at,
+    )
+    question = LookUp(
+        walk=call.id,
+        generation=asking.generation,
+        targets=looked_up(incident, call.targets),
+        urgency=call.urgency,
+        channels=call.channels,
+        team=incident.team,
+        at=at,
+        deadline=asking.due,
+    )
+
+    return put_call(incident, call, asking), question
+
+
+def asking_call(incident: Incident, call_id: int, generation: int) -> Call | None:
+    """Return the call that waits for an answer of this generation, if there is one."""
+    for call in incident.calls:
+        if call.id == call_id and call.asked_at and call.generation == generation:
+            return call
+
+    return None
+
+
+def put_call(incident: Incident, before: Call, after: Call | None) -> Incident:
+    """Put a call in the place of the old one; None ends it."""
+    moved = (after,) if after else ()
+    calls = tuple(
+        call for old in incident.calls for call in (moved if old is before else (old,))
+    )
+
+    return changed(incident, calls=calls)

@@ -1,0 +1,95 @@
+"""
+Instructions: comments that a policy posts, and the boxes in them.
+
+A reminder posts them again while boxes are open. It is a comment and an event, never a
+page, and goes on while the incident is acknowledged or snoozed.
+"""
+
+import re
+from datetime import datetime
+
+from engine.core.changing import changed
+from engine.core.effects import Comment, Effect
+from engine.core.incident import Checklist, Incident, StepRef
+from policies.steps import InstructionsStep
+
+# `- [ ]`, `- []`, `* [ ]`, `1. [ ]`; ticked with x or X.
+BOX = re.compile(r"^(\s*(?:[-*+]|\d+[.)])\s+\[)([ xX]?)(\])", re.MULTILINE)
+KEY = re.compile(r"\{([^{}\n]{1,200})\}")
+
+
+def post(
+    incident: Incident, step: InstructionsStep, ref: StepRef, name: str, at: datetime
+) -> tuple[Incident, tuple[Effect, ...]]:
+    """Post instructions; a later round does not post them again."""
+    if any(known.step == ref for known in incident.checklists):
+        return incident, ()
+    text = KEY.sub(lambda found: _filled_in(incident, found), step.text)
+    is_open = has_open_boxes(text)
+    order = incident.last_order + 1
+    checklist = Checklist(
+        id=name,
+        step=ref,
+        text=text if is_open else "",
+        every=step.remind_every,
+        due=at + step.remind_every if step.remind_every and is_open else None,
+        order=order,
+    )
+    posted = changed(
+        incident, checklists=(*incident.checklists, checklist), last_order=order
+    )
+
+    return posted, (Comment(id=name, text=text),)
+
+
+def remind(
+    incident: Incident, checklist: Checklist, at: datetime
+) -> tuple[Incident, tuple[Effect, ...]]:
+    """Post instructions again whose boxes are still open."""
+    assert checklist.every is not None
+    later = changed(checklist, due=at + checklist.every)
+    comment = Comment(id=checklist.id, text=checklist.text)
+
+    return put_checklist(incident, checklist, later), (comment,)
+
+
+def edit(incident: Incident, comment: str, text: str) -> Incident | None:
+    """Take over the new text of a comment; None if that is not an open checklist."""
+    for checklist in incident.checklists:
+        if checklist.id == comment and checklist.text:
+            due = checklist.due if has_open_boxes(text) else None
+            return put_checklist(
+                incident, checklist, changed(checklist, text=text, due=due)
+            )
+
+    return None
+
+
+def stop_reminders(incident: Incident) -> Incident:
+    """Post nothing again: the incident is over."""
+    silent = tuple(changed(each, due=None) for each in incident.checklists)
+
+    return changed(incident, checklists=silent)
+
+
+def put_checklist(incident: Incident, before: Checklist, after: Checklist) -> Incident:
+    """Put a checklist in the place of the old one."""
+    checklists = tuple(
+        after if each is before else each for each in incident.checklists
+    )
+
+    return changed(incident, checklists=checklists)
+
+
+def has_open_boxes(text: str) -> bool:
+    """Tell whether any box of a text is not ticked."""
+    return any(not found[2].strip() for found in BOX.finditer(text))
+
+
+def _filled_in(incident: Incident, found: "re.Match[str]") -> str:
+    """Return the values of a key; an unknown key stays as written."""
+    key = found[1]
+    texts = incident.metadata.get(key, ())
+    named = tuple(reference.id for reference in incident.references.get(key, ()))
+
+    return ", ".join((*texts, *named)) or found[0]

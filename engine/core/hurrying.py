@@ -1,0 +1,138 @@
+"""Escalate now: what somebody who does not want to wait can have."""
+
+from datetime import datetime
+
+from engine.core.asking import start_call
+from engine.core.changing import changed
+from engine.core.effects import Effect
+from engine.core.events import Escalated
+from engine.core.incident import Decision, Incident, Status, Walk
+from engine.core.reasons import Reason
+from engine.core.walk import (
+    next_round,
+    policy_of,
+    put_walk,
+    start_main_walk,
+    start_walk,
+    walk_of,
+)
+from policies.policy import Snapshot
+from policies.steps import TimeGateStep, VolumeGateStep, WaitStep
+from policies.targets import PolicyTarget
+
+WAITING = WaitStep | TimeGateStep | VolumeGateStep
+
+
+def escalate(
+    incident: Incident, command: Escalated, snapshot: Snapshot | None, at: datetime
+) -> Decision:
+    """End the main walk's wait, or page whom the command names."""
+    if command.targets:
+        return _to_targets(incident, command, snapshot, at)
+    main = walk_of(incident, incident.main)
+    if command.step is not None:
+        return _to_step(incident, main, command.step, at)
+    if main is None or main.asked_at is not None:
+        return Decision(incident=incident, reason=Reason.NOTHING_LEFT)
+
+    return _hurry(incident, main, at)
+
+
+def _to_targets(
+    incident: Incident, command: Escalated, snapshot: Snapshot | None, at: datetime
+) -> Decision:
+    """Page targets and start policies beside the main walk, which goes on as it was."""
+    if snapshot is not None and snapshot.hash == command.snapshot:
+        incident = changed(incident, snapshot=snapshot)
+    incident = _triggered(incident)
+    reason = Reason.ESCALATED
+    for target in command.targets:
+        if isinstance(target, PolicyTarget):
+            begun = start_walk(incident, target.id, at)
+            incident = begun.incident
+            is_new = begun.reason is Reason.POLICY_STARTED
+            reason = reason if is_new else begun.reason
+    people = tuple(t for t in command.targets if not isinstance(t, PolicyTarget))
+    effects: tuple[Effect, ...] = ()
+    if people:
+        incident, question = start_call(
+            incident, people, command.urgency, command.channels, at
+        )
+        effects, reason = (question,), Reason.ESCALATED
+
+    return Decision(incident=incident, effects=effects, reason=reason)
+
+
+def _to_step(
+    incident: Incident, main: Walk | None, step: int, at: datetime
+) -> Decision:
+    """Let the main walk go on at a step, or begin there if it is over."""
+    root = incident.snapshot.policies[incident.snapshot.root]
+    policy = policy_of(incident, main) if main is not None else root
+    if not 0 <= step < len(policy.steps):
+        return Decision(incident=incident, reason=Reason.NOT_APPLICABLE)
+    if main is None:
+        incident = start_main_walk(_triggered(incident), at)
+        main = walk_of(incident, incident.main)
+    if main is None:
+        return Decision(incident=incident, reason=Reason.NOT_APPLICABLE)
+
+    return Decision(
+        incident=_at_step(incident, main, step, at), reason=Reason.ESCALATED
+    )
+
+
+def _hurry(incident: Incident, main: Walk, at: datetime) -> Decision:
+    """Pass over whatever only waits, to what runs next."""
+    policy = policy_of(incident, main)
+    step = main.step
+    while step < len(policy.steps) and isinstance(policy.steps[step], WAITING):
+        step += 1
+    if step < len(policy.steps) or policy.fallback is not None:
+        is_at_round_end = step == len(policy.steps) > main.step
+        if is_at_round_end and main.round <= policy.repeat.count:
+            return _to_next_round(incident, main, at)
+        hurried = _at_step(incident, main, step, at)
+        return Decision(incident=hurried, reason=Reason.ESCALATED)
+    if main.round <= policy.repeat.count:
+        return _to_next_round(incident, main, at)
+
+    return Decision(incident=incident, reason=Reason.NOTHING_LEFT)
+
+
+def _to_next_round(incident: Incident, main: Walk, at: datetime) -> Decision:
+    again = next_round(incident, main, at)
+    walk = walk_of(again, main.id)
+    assert walk is not None
+
+    return Decision(incident=_at_step(again, walk, 0, at), reason=Reason.ESCALATED)
+
+
+def _at_step(incident: Incident, main: Walk, step: int, at: datetime) -> Incident:
+    """Have the main walk run a step now, without the wait before it."""
+    now = changed(
+        main,
+        step=step,
+        due=at,
+        left_at=at,
+        asked_at=None,
+        candidates=(),
+        is_waited=False,
+    )
+
+    return put_walk(incident, main, now)
+
+
+def _triggered(incident: Incident) -> Incident:
+    """Return the incident as one that nobody has taken: somebody wants more."""
+    if incident.status is Status.TRIGGERED:
+        return incident
+
+    return changed(
+        incident,
+        status=Status.TRIGGERED,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        snoozed_by=None,
+        returns_at=None,
+    )

@@ -1,0 +1,86 @@
+"""
+Starting again: at step 1, on the policies as they are now, all counters zero.
+
+One behaviour for all that leads to it (SEMANTICS 2). The fresh snapshot has to be asked
+for; if no answer comes, or the policy is gone, the old one goes on.
+"""
+
+from datetime import datetime, timedelta
+
+from engine.core.changing import changed
+from engine.core.effects import Effect, TakeSnapshot
+from engine.core.events import SnapshotTaken
+from engine.core.incident import Decision, Incident, Restart, Status
+from engine.core.page import stop_pages
+from engine.core.reasons import Reason
+from engine.core.walk import start_main_walk
+from policies.policy import Snapshot
+
+SNAPSHOT_PATIENCE = timedelta(seconds=4)
+
+
+def halt(incident: Incident) -> tuple[Incident, tuple[Effect, ...]]:
+    """Stop every walk, page and call: whatever they had asked for is stale."""
+    stopped, effects = stop_pages(incident)
+    halted = changed(
+        stopped,
+        main=None,
+        walks=(),
+        calls=(),
+        last_rounds=(),
+        restart=None,
+        returns_at=None,
+        has_run_out=False,
+        exhausts_at=None,
+    )
+
+    return halted, effects
+
+
+def begin_again(incident: Incident, reason: Reason, at: datetime) -> Decision:
+    """Begin to start again: ask for the policies as they are now."""
+    halted, effects = halt(incident)
+    order = halted.last_order + 1
+    restart = Restart(generation=order, due=at + SNAPSHOT_PATIENCE, order=order, at=at)
+    beginning = changed(
+        halted,
+        status=Status.TRIGGERED,
+        restart=restart,
+        last_order=order,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        snoozed_by=None,
+        resolved_at=None,
+        resolved_by=None,
+        exhausted_at=None,
+        last_sent_at=None,
+    )
+    question = TakeSnapshot(
+        generation=order, policy=incident.snapshot.root, at=at, deadline=restart.due
+    )
+
+    return Decision(incident=beginning, effects=(*effects, question), reason=reason)
+
+
+def go_on(
+    incident: Incident, event: SnapshotTaken, snapshot: Snapshot | None
+) -> Decision:
+    """Start at step 1, now that the policies are known."""
+    restart = incident.restart
+    if restart is None or restart.generation != event.generation:
+        return Decision(incident=incident, reason=Reason.STALE)
+    if snapshot is None or snapshot.hash != event.snapshot:
+        return _start(incident, Reason.RESTARTED_UNCHANGED, restart.at)
+
+    return _start(changed(incident, snapshot=snapshot), Reason.RESTARTED, restart.at)
+
+
+def go_on_without(incident: Incident, at: datetime) -> Decision:
+    """Start at step 1 on the old policies: no answer came."""
+    return _start(incident, Reason.RESTARTED_UNCHANGED, at)
+
+
+def _start(incident: Incident, reason: Reason, at: datetime) -> Decision:
+    fresh = changed(incident, restart=None, start=incident.start + 1)
+
+    return Decision(incident=start_main_walk(fresh, at), reason=reason)
