@@ -190,15 +190,8 @@ def _answer_call(
     assert call.asked_at is not None
     is_again = call.step is not None
     later = changed(call, due=call.asked_at + LOOK_AGAIN_EVERY, asked_at=None)
+    request = _request_of(incident, call, call.asked_at)
     incident = put_call(incident, call, later if is_again else None)
-    request = PageRequest(
-        walk=call.id,
-        name=f"{call.id}.{call.generation}.1.{incident.start}",
-        urgency=call.urgency,
-        step_due=call.asked_at,
-        next_step_due=None,
-        caused_by_timer=is_again,
-    )
     started = _start_pages(incident, responders, request, at)
     if started.pages:
         return Decision(
@@ -208,6 +201,17 @@ def _answer_call(
 
     return Decision(
         incident=started.incident, effects=effects, reason=Reason.NOBODY_REACHED
+    )
+
+
+def _request_of(incident: Incident, call: Call, asked_at: datetime) -> PageRequest:
+    return PageRequest(
+        walk=call.id,
+        name=f"{call.id}.{call.generation}.1.{incident.start}",
+        urgency=call.urgency,
+        step_due=asked_at,
+        next_step_due=None,
+        caused_by_timer=call.step is not None,
     )
 
 

@@ -54,7 +54,7 @@ class Awaited:
     pages: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: changed often, see changing.py
 class Walk:
     """
     A cursor moving through one policy.
@@ -110,7 +110,7 @@ class LastRound:
     unreached: tuple[StepRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: changed often, see changing.py
 class Page:
     """
     One responder being notified for one step, by their own rules.
@@ -194,7 +194,7 @@ class Restart:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: changed often, see changing.py
 class Incident:
     """
     One incident and how far its escalation has come.

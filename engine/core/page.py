@@ -131,22 +131,11 @@ def _start(
     if now is not None:
         ids = started.pages if now.id in started.pages else (*started.pages, now.id)
         return changed(started, pages=ids)
-    order = incident.last_order + 1
     rules = _merged_rules(responder.rules, known, at)
-    page = Page(
-        id=f"{request.name}.{responder.person}",
-        walk=request.walk,
-        person=responder.person,
-        urgency=request.urgency,
-        rules=rules,
-        step_due=request.step_due,
-        started_at=at,
-        due=at + rules[0].delay,
-        order=order,
-    )
+    page = _page(incident, responder.person, rules, request, at)
     for older in known:
         incident = put_page(incident, older, changed(older, due=None))
-    added = changed(incident, pages=(*incident.pages, page), last_order=order)
+    added = changed(incident, pages=(*incident.pages, page), last_order=page.order)
     sent = _send_due(
         added,
         page,
@@ -160,6 +149,26 @@ def _start(
         effects=(*started.effects, *sent.effects),
         pages=(*started.pages, page.id),
         merged=(*started.merged, *((older.id, page.id) for older in known)),
+    )
+
+
+def _page(
+    incident: Incident,
+    person: str,
+    rules: tuple[Rule, ...],
+    request: PageRequest,
+    at: datetime,
+) -> Page:
+    return Page(
+        id=f"{request.name}.{person}",
+        walk=request.walk,
+        person=person,
+        urgency=request.urgency,
+        rules=rules,
+        step_due=request.step_due,
+        started_at=at,
+        due=at + rules[0].delay,
+        order=incident.last_order + 1,
     )
 
 

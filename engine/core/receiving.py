@@ -62,16 +62,7 @@ def join(incident: Incident, alert: Alert, at: datetime) -> tuple[Incident, Reas
     if known and fires == was_firing and not _is_new_occurrence(alert, known):
         counts = fires and incident.snapshot.notices_kept > 0
         return incident, Reason.ALERT_COUNTED if counts else Reason.ALERT_REPEATED
-    record = AlertRecord(
-        status=alert.status, title=alert.title, starts_at=alert.starts_at, changed_at=at
-    )
-    joined = changed(
-        see(incident, alert.id),
-        alerts={**incident.alerts, alert.fingerprint: record},
-        alert_count=incident.alert_count + (known is None),
-        firing_count=incident.firing_count + fires - was_firing,
-        metadata=_merged(incident, alert.labels),
-    )
+    joined = _recorded(incident, alert, known, at)
 
     return joined, Reason.ALERT_JOINED if fires else Reason.ALERT_ENDED
 
@@ -79,6 +70,25 @@ def join(incident: Incident, alert: Alert, at: datetime) -> tuple[Incident, Reas
 def see(incident: Incident, seen: str) -> Incident:
     """Remember the id of a command or an alert, so that it counts once."""
     return changed(incident, seen=(*incident.seen, seen)[-SEEN_MAX:])
+
+
+def _recorded(
+    incident: Incident, alert: Alert, known: AlertRecord | None, at: datetime
+) -> Incident:
+    """Remember what a notice says of its alert."""
+    fires = alert.status is AlertStatus.FIRING
+    was_firing = known is not None and known.is_firing
+    record = AlertRecord(
+        status=alert.status, title=alert.title, starts_at=alert.starts_at, changed_at=at
+    )
+
+    return changed(
+        see(incident, alert.id),
+        alerts={**incident.alerts, alert.fingerprint: record},
+        alert_count=incident.alert_count + (known is None),
+        firing_count=incident.firing_count + fires - was_firing,
+        metadata=_merged(incident, alert.labels),
+    )
 
 
 def _is_of_earlier(alert: Alert, known: AlertRecord) -> bool:

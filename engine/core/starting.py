@@ -42,11 +42,19 @@ def begin_again(incident: Incident, reason: Reason, at: datetime) -> Decision:
     halted, effects = halt(incident)
     order = halted.last_order + 1
     restart = Restart(generation=order, due=at + SNAPSHOT_PATIENCE, order=order, at=at)
-    beginning = changed(
-        halted,
+    beginning = changed(_cleared(halted), restart=restart, last_order=order)
+    question = TakeSnapshot(
+        generation=order, policy=incident.snapshot.root, at=at, deadline=restart.due
+    )
+
+    return Decision(incident=beginning, effects=(*effects, question), reason=reason)
+
+
+def _cleared(incident: Incident) -> Incident:
+    """Return an incident that nobody has taken, closed or run out of."""
+    return changed(
+        incident,
         status=Status.TRIGGERED,
-        restart=restart,
-        last_order=order,
         acknowledged_at=None,
         acknowledged_by=None,
         snoozed_by=None,
@@ -55,11 +63,6 @@ def begin_again(incident: Incident, reason: Reason, at: datetime) -> Decision:
         exhausted_at=None,
         last_sent_at=None,
     )
-    question = TakeSnapshot(
-        generation=order, policy=incident.snapshot.root, at=at, deadline=restart.due
-    )
-
-    return Decision(incident=beginning, effects=(*effects, question), reason=reason)
 
 
 def go_on(

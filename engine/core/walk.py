@@ -31,13 +31,10 @@ class Begun:
 
 def start_walk(incident: Incident, policy: str, at: datetime) -> Begun:
     """Start a walk at step 1 of a policy, beside those there are, within the bounds."""
-    known = incident.snapshot.policies.get(policy)
-    if known is None:
-        return Begun(incident=incident, reason=Reason.MISSING)
-    if any(walk.policy == policy for walk in incident.walks):
-        return Begun(incident=incident, reason=Reason.ALREADY_WALKING)
-    if len(incident.walks) >= WALKS_MAX:
-        return Begun(incident=incident, reason=Reason.TOO_MANY_WALKS)
+    refused = _refusal(incident, policy)
+    if refused is not None:
+        return Begun(incident=incident, reason=refused)
+    known = incident.snapshot.policies[policy]
     if not known.steps:
         return Begun(incident=incident, reason=Reason.POLICY_STARTED)
     order = incident.last_order + 1
@@ -52,6 +49,18 @@ def start_walk(incident: Incident, policy: str, at: datetime) -> Begun:
     started = changed(incident, walks=(*incident.walks, walk), last_order=order)
 
     return Begun(incident=started, reason=Reason.POLICY_STARTED)
+
+
+def _refusal(incident: Incident, policy: str) -> Reason | None:
+    """Tell why no walk starts in a policy, if none does."""
+    if policy not in incident.snapshot.policies:
+        return Reason.MISSING
+    if any(walk.policy == policy for walk in incident.walks):
+        return Reason.ALREADY_WALKING
+    if len(incident.walks) >= WALKS_MAX:
+        return Reason.TOO_MANY_WALKS
+
+    return None
 
 
 def start_main_walk(incident: Incident, at: datetime) -> Incident:
@@ -156,7 +165,19 @@ def enter_policy(
     if walk.entered >= ENTERED_MAX:
         return Begun(incident=incident, reason=Reason.TOO_MANY_POLICIES)
     is_loud = as_fallback and (walk.is_loud or policy_of(incident, walk).can_page)
-    entered = changed(
+    entered = _entered(walk, policy, at, is_loud=is_loud)
+    if known.steps:
+        due = _due(known, 0, at, is_waiving=walk.is_waiving)
+        moved = put_walk(incident, walk, changed(entered, due=due))
+    else:
+        moved = end_walk(*_replaced(incident, walk, entered))
+
+    return Begun(incident=moved, reason=Reason.BRANCH_TAKEN)
+
+
+def _entered(walk: Walk, policy: str, at: datetime, *, is_loud: bool) -> Walk:
+    """Return a walk at step 1 of another policy."""
+    return changed(
         _left(walk, at),
         policy=policy,
         step=0,
@@ -167,15 +188,6 @@ def enter_policy(
         repeats={},
         is_loud=is_loud,
     )
-    if not known.steps:
-        return Begun(
-            incident=end_walk(*_replaced(incident, walk, entered)),
-            reason=Reason.BRANCH_TAKEN,
-        )
-    due = _due(known, 0, at, is_waiving=walk.is_waiving)
-    moved = put_walk(incident, walk, changed(entered, due=due))
-
-    return Begun(incident=moved, reason=Reason.BRANCH_TAKEN)
 
 
 def end_walk(incident: Incident, walk: Walk, *, quietly: bool = False) -> Incident:

@@ -27,14 +27,15 @@ CASES = {
 }
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-RUNS: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {}
+Runner = Callable[[], Awaitable[dict[str, Any]]]
+RUNS: dict[str, Runner] = {}
 WENDY = a_policy(notify("wendy"), name="w")
 
 
-def run_of(name: str) -> Any:
+def run_of(name: str) -> Callable[[Runner], Runner]:
     """Register how a case is run."""
 
-    def register(function: Callable[[], Awaitable[dict[str, Any]]]) -> Any:
+    def register(function: Runner) -> Runner:
         RUNS[f"run/{name}"] = function
         return function
 

@@ -1,0 +1,57 @@
+"""The command line of the benchmarks."""
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks import core
+
+Figures = dict[str, Any]
+BENCHMARKS: Mapping[str, Callable[[float], Figures]] = {"core": core.measure}
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(BENCHMARKS)}, all.")],
+    *,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long each part runs.")
+    ] = 1.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line each.")
+    ] = False,
+) -> None:
+    """Measure, and print the figures with the machine they were measured on."""
+    if name not in {*BENCHMARKS, "all"}:
+        typer.echo(
+            f"there is no benchmark {name!r}: use {', '.join(BENCHMARKS)}", err=True
+        )
+        raise typer.Exit(2)
+    for each in BENCHMARKS if name == "all" else [name]:
+        figures = {"name": each, **_machine(), **BENCHMARKS[each](seconds)}
+        if as_json:
+            typer.echo(json.dumps(figures))
+        else:
+            _show(figures)
+
+
+def _machine() -> Figures:
+    return {"python": platform.python_version(), "machine": platform.machine()}
+
+
+def _show(figures: Figures, indent: str = "") -> None:
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            typer.echo(f"{indent}{name}")
+            _show(value, indent + "  ")
+        else:
+            typer.echo(f"{indent}{name:<32} {value}")
+
+
+if __name__ == "__main__":
+    app()
