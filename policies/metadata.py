@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TEXT, NO_VALUE = "String", "no_value"
 VALUES_MAX = 50
+TYPE_MAX, ID_MAX, VALUE_MAX = 50, 200, 1_000
 
 Texts = Mapping[str, tuple[str, ...]]
 
@@ -21,8 +22,8 @@ class Reference(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: Annotated[str, Field(min_length=1, max_length=50)]
-    id: Annotated[str, Field(min_length=1, max_length=200)]
+    type: Annotated[str, Field(min_length=1, max_length=TYPE_MAX)]
+    id: Annotated[str, Field(min_length=1, max_length=ID_MAX)]
 
 
 References = Mapping[str, tuple[Reference, ...]]
@@ -40,9 +41,9 @@ class ListedValue(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: str = TEXT
-    value: str = ""
-    id: str = ""
+    type: Annotated[str, Field(min_length=1, max_length=TYPE_MAX)] = TEXT
+    value: Annotated[str, Field(max_length=VALUE_MAX)] = ""
+    id: Annotated[str, Field(max_length=ID_MAX)] = ""
 
     @model_validator(mode="before")
     @classmethod

@@ -290,7 +290,7 @@ def _tag(value: Any) -> str:
         value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     )
 
-    return kind if kind in KNOWN else UNKNOWN
+    return kind if isinstance(kind, str) and kind in KNOWN else UNKNOWN
 
 
 AnyStep = (

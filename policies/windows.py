@@ -24,8 +24,9 @@ from policies.localtime import (
     zone_of,
 )
 
-# A weekday comes again within a week; a local day may be missing on top of it.
-HORIZON = timedelta(days=9)
+# A weekday comes again within a week, but its window may lie in a gap, or its day be
+# missing: then it takes another week.
+HORIZON = timedelta(days=16)
 # A window of 24 hours that began before this day may reach into it, also over a fold.
 REACH = timedelta(days=2)
 
@@ -78,7 +79,7 @@ class Window(BaseModel):
         """
         Return up to when `contains` answers the same as at `at`.
 
-        None if that is not within the next nine days: it never changes.
+        None if that is not within the next two weeks: it never changes.
         """
         if not self.contains(at):
             return self.opens_after(at)

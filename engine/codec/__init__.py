@@ -36,6 +36,8 @@ from engine.ports import Entry, RoutedAlert, Summary
 from policies.policy import Snapshot
 from policies.steps import LENIENT
 
+# What reading a damaged value may meet.
+DAMAGE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
@@ -77,7 +79,7 @@ def decode_incident(
     read = _read("incident", data)
     try:
         return INCIDENT.read(read, snapshot=snapshot, alerts=alerts)
-    except (TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise UnreadableError("incident", str(error)) from error
 
 
@@ -119,7 +121,7 @@ def decode_entry(data: bytes) -> Entry:
     try:
         comments = tuple(COMMENT.read(each) for each in read.get(COMMENTS, ()))
         return Entry(event=event, reason=Reason(read[REASON]), comments=comments)
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise UnreadableError("history", str(error)) from error
 
 
@@ -210,7 +212,7 @@ def _content(what: str, read: Mapping[str, Any]) -> Any:
         raise UnreadableError(what, f"unknown kind {read.get(LETTER)!r}")
     try:
         return shape.read(read)
-    except (TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise UnreadableError(what, str(error)) from error
 
 
@@ -218,7 +220,7 @@ def _shaped(what: str, shape: Shape[T], data: bytes) -> T:
     read = _read(what, data)
     try:
         return shape.read(read)
-    except (TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise UnreadableError(what, str(error)) from error
 
 

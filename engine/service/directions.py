@@ -16,7 +16,7 @@ from engine.core.events import (
     TurnTaken,
 )
 from engine.directory import Directory, ResolveWhen
-from engine.errors import TryAgainError
+from engine.errors import EngineError
 from engine.ports import Claimed, OnCallLookup, RoutedAlert, Turns
 from engine.service.responders import NO_METHOD, Responders
 from policies.policy import Policy, Snapshot
@@ -84,7 +84,7 @@ class Directions:
             generation=question.generation,
             responders=tuple(people),
             missing=missing,
-            order=tuple(name for _, name in sorted(in_turn)),
+            order=tuple(dict.fromkeys(name for _, name in sorted(in_turn))),
             policies=tuple(policies),
             snapshot=snapshot.hash if policies else None,
             until=min(untils, default=None) if is_known else None,
@@ -128,7 +128,7 @@ class Directions:
                     ),
                     "",
                 )
-        except (TimeoutError, TryAgainError) as error:
+        except (TimeoutError, EngineError) as error:
             log.warning("turn.guessed", turn=question.turn, error=str(error))
             target, why = question.candidates[0], GUESSED
 
@@ -164,13 +164,14 @@ class Directions:
         incident that collects alerts and is seen in lists; it is logged as an error.
         """
         integration = self.directory.integrations.get(routed.integration)
-        wanted = integration.policy if integration else MISSING_POLICY
-        policy = self.directory.policies.get(wanted or "")
-        if policy is None:
-            if wanted is not None:
+        wanted = integration.policy if integration else None
+        policy = self.directory.policies.get(wanted) if wanted is not None else None
+        if policy is not None:
+            snapshot = self._snapshot(policy)
+        else:
+            if integration is None or wanted is not None:
                 log.error("policy.missed", integration=routed.integration)
-            policy = Policy(id=MISSING_POLICY)
-        snapshot = self._snapshot(policy)
+            snapshot = Snapshot.of(Policy(id=MISSING_POLICY))
         opened = Opened(
             at=at,
             incident_id=claimed.incident_id,

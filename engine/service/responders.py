@@ -129,17 +129,17 @@ class Responders:
 
     def policy_named(self, named: Named) -> str | None:
         """Return the one policy that metadata names; None if that is not one."""
-        for reference in named.references:
-            if reference.type == "Policy":
-                known = reference.id in self.directory.policies
-                return reference.id if known else None
+        known = self.directory.policies
         found = {
-            policy.id
-            for policy in self.directory.policies.values()
-            if {policy.id, policy.name} & set(named.texts)
+            reference.id for reference in named.references if reference.type == "Policy"
         }
+        for text in named.texts:
+            found |= {one.id for one in known.values() if text in {one.id, one.name}}
+        if len(found) != 1:
+            return None
+        policy = found.pop()
 
-        return found.pop() if len(found) == 1 else None
+        return policy if policy in known else None
 
     def _people(self, people: Sequence[str]) -> Found:
         return Found(people=tuple(dict.fromkeys(people)))

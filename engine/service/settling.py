@@ -27,7 +27,15 @@ from engine.core.effects import (
     Tell,
     Withdraw,
 )
-from engine.core.events import AlertsReceived, Command, Escalated, Event, WokeUp
+from engine.core.events import (
+    AlertsReceived,
+    Command,
+    DeliveryReported,
+    Escalated,
+    Event,
+    Outcome,
+    WokeUp,
+)
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident, runs_at
 from engine.core.reasons import Reason
@@ -173,6 +181,8 @@ class Settlement:
             case Withdraw():
                 if self.sends.pop((effect.page, effect.rule), None) is None:
                     self.withdrawals.append(effect)
+            case CallWebhook() if WEBHOOKS not in self.directions.channels:
+                await self.apply(_not_configured(effect))
             case CallWebhook():
                 self._send_apart(
                     effect.page,
@@ -230,6 +240,18 @@ class Settlement:
             give_up_at=at + SENT_APART_FOR,
             caused_by_timer=True,
         )
+
+
+def _not_configured(call: CallWebhook) -> DeliveryReported:
+    return DeliveryReported(
+        at=call.due,
+        page=call.page,
+        rule=0,
+        channel=WEBHOOKS,
+        attempt=0,
+        outcome=Outcome.FAILED,
+        detail="this installation has no channel for webhooks",
+    )
 
 
 async def settle(

@@ -122,7 +122,7 @@ async def _no_fallback() -> dict[str, Any]:
 @run_of("branch window is read in the step's zone")
 async def _zone() -> dict[str, Any]:
     week = ["mon", "tue", "wed", "thu", "fri"]
-    hours = {"from": "09:00", "to": "17:00", "zone": "America/New_York"}
+    hours: dict[str, Any] = {"from": "09:00", "to": "17:00", "zone": "America/New_York"}
     policies = [a_policy(branch(days=week, **hours), notify("alice")), WENDY]
     july = datetime(2026, 7, 6, 13, 30, tzinfo=UTC)
     january = datetime(2027, 1, 4, 13, 30, tzinfo=UTC)
@@ -136,7 +136,8 @@ async def _zone() -> dict[str, Any]:
 
 @run_of("window over midnight")
 async def _midnight() -> dict[str, Any]:
-    night = branch(days=["fri"], **{"from": "22:00", "to": "06:00"})
+    hours: dict[str, Any] = {"from": "22:00", "to": "06:00"}
+    night = branch(days=["fri"], **hours)
     policies = [a_policy(night, notify("alice")), WENDY]
     friday = MONDAY + 4 * DAY
     openings = [friday + 23 * HOUR, friday + 29 * HOUR, friday + 5 * HOUR]

@@ -9,7 +9,7 @@ import pytest
 from engine.core.incident import Status
 from engine.core.reasons import Reason
 from engine.errors import UnknownIncidentError
-from engine.ports import Claimed, Lane, Receipt, Stored
+from engine.ports import Claimed, Lane, Posting, Receipt, Stored
 from policies.policy import Policy, Snapshot
 from tests.contract.backends import Backend
 from tests.contract.making import (
@@ -361,6 +361,80 @@ class TestCommit:
 
         assert [Stored.DONE] == list(await backend.store.commit([a_commit(closed)]))
 
+    async def test_reopened(self, backend: Backend) -> None:
+        """An incident that is opened again takes its key back, and is due again."""
+        opened = await an_open_one(backend, IN_A_MINUTE)
+        closed = await closed_one(backend, opened)
+        assert opened.incident
+        await done(backend, a_commit(closed, opened.incident))
+        [receipt] = await backend.mailbox.append([a_firing(fingerprint="db2")])
+        [summary] = await backend.reader.summaries(frozenset(Status), 9)
+        await backend.advance(timedelta(minutes=1))
+
+        assert (Posting.JOINED, opened.incident_id) == (
+            receipt.posting,
+            receipt.incident_id,
+        )
+        assert Status.TRIGGERED is summary.status
+        assert [opened.incident_id] == await ids(backend, Lane.DUE)
+
+    async def test_reopened_and_closed(self, backend: Backend) -> None:
+        """Closed once more, it gives its key away once more."""
+        opened = await an_open_one(backend)
+        closed = await closed_one(backend, opened)
+        assert opened.incident
+        await done(backend, a_commit(closed, opened.incident))
+        again = await backend.store.load(opened.incident_id)
+        await closed_one(backend, again)
+        [receipt] = await backend.mailbox.append([a_firing()])
+
+        assert Posting.OPENED is receipt.posting
+        assert opened.incident_id != receipt.incident_id
+
+    @pytest.mark.parametrize("is_unread", [True, False])
+    async def test_reopened_too_late(
+        self, backend: Backend, *, is_unread: bool
+    ) -> None:
+        """While another open incident has its key, nothing of a reopening is stored."""
+        opened = await an_open_one(backend)
+        closed = await closed_one(backend, opened)
+        [receipt] = await backend.mailbox.append([a_firing()])
+        if not is_unread:
+            claimed = await claimed_by_mail(backend)
+            await done(backend, a_commit(claimed, an_incident(claimed)))
+        assert opened.incident
+        commit = a_commit(closed, opened.incident, sends=(a_send(),))
+        [stored] = await backend.store.commit([commit])
+        [joined] = await backend.mailbox.append([a_firing(fingerprint="db2")])
+
+        assert Stored.KEY_TAKEN is stored
+        assert closed == await backend.store.load(opened.incident_id)
+        assert [] == list(await backend.outbox.claim("sms", 9))
+        assert receipt.incident_id == joined.incident_id != opened.incident_id
+
+    async def test_reopened_after_all(self, backend: Backend) -> None:
+        """Once the other incident with its key is closed, it can be opened again."""
+        opened = await an_open_one(backend)
+        closed = await closed_one(backend, opened)
+        assert opened.incident
+        other = await an_open_one(backend)
+        commit = a_commit(closed, opened.incident)
+        [early] = await backend.store.commit([commit])
+        await closed_one(backend, other)
+
+        assert Stored.KEY_TAKEN is early
+        assert [Stored.DONE] == list(await backend.store.commit([commit]))
+
+    async def test_changed_while_closed(self, backend: Backend) -> None:
+        """A change to a closed incident leaves the key with whoever has it."""
+        opened = await an_open_one(backend)
+        closed = await closed_one(backend, opened)
+        other = await an_open_one(backend)
+        await done(backend, a_commit(closed))
+        [receipt] = await backend.mailbox.append([a_firing(fingerprint="db2")])
+
+        assert other.incident_id == receipt.incident_id
+
     async def test_alone(self, backend: Backend) -> None:
         """Items stand alone: a lost one takes no other with it."""
         one, two, three = [
@@ -579,6 +653,14 @@ class TestReader:
             incident_id = receipt.incident_id or NOBODY
         with pytest.raises(UnknownIncidentError):
             await backend.reader.history(incident_id)
+
+
+async def closed_one(backend: Backend, claimed: Claimed) -> Claimed:
+    """Close an incident; return it as it is stored."""
+    assert claimed.incident
+    await done(backend, a_commit(claimed, resolved(claimed.incident)))
+
+    return await backend.store.load(claimed.incident_id)
 
 
 async def one_later(backend: Backend, key: str) -> Claimed:

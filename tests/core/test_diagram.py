@@ -90,7 +90,7 @@ def incidents() -> Iterator[Incident]:
 
 def events() -> Iterator[Event]:
     """Yield an event of every kind that can move an incident."""
-    by = {"at": LATER, "id": "later", "by": "bob"}
+    by: dict[str, Any] = {"at": LATER, "id": "later", "by": "bob"}
     yield WokeUp(at=LATER)
     yield AlertsReceived(at=LATER, alerts=(a_resolved(),))
     yield AlertsReceived(at=LATER, alerts=(a_firing("b"),))

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.effects import Following
@@ -24,15 +26,14 @@ from engine.core.events import (
     Removed,
     Reopened,
     Resolved,
-    Responder,
     Snoozed,
     Unacknowledged,
     Unsnoozed,
 )
 from engine.directory import Rule
 from policies.metadata import Reference
-from policies.policy import Policy, Snapshot
-from policies.steps import LENIENT
+from policies.policy import Policy, Repeat, Snapshot, WhenNobody
+from policies.steps import LENIENT, AnyStep, Step
 from policies.targets import target_of
 
 # The evening before the clocks of Prague go forward.
@@ -45,20 +46,98 @@ WORDS = ("high", "low", " ", "second", GONE)
 PEOPLE = ("alice", "bob", "carol", "channel:ops")
 METHODS = ("console", "sms", "call")
 TEXTS = ("look at {severity}", "- [ ] one\n- [x] two", "1. [ ] {owner}", "- [x] all")
-IDS = 6
 
-pauses = st.sampled_from(["0s", "0s", "1ms", "5s", "30s", "5m", "1h"])
-lasting = st.sampled_from(["1ms", "5s", "1m", "1h", "3d"])
-clocks = st.sampled_from(["00:00", "01:30", "02:30", "03:00", "22:31", "23:00"])
-zones = st.sampled_from(["UTC", "Europe/Prague", "America/New_York"])
+SPANS = [timedelta(0), timedelta(milliseconds=1), SECOND, 5 * SECOND, 10 * SECOND]
+spans = st.sampled_from([*SPANS, MINUTE, 5 * MINUTE, 60 * MINUTE, timedelta(days=1)])
 ids = st.sampled_from([*NAMES, *NAMES, GONE])
-spans = st.sampled_from(
-    [timedelta(0), timedelta(milliseconds=1), SECOND, 5 * SECOND, 10 * SECOND]
-    + [MINUTE, 5 * MINUTE, 60 * MINUTE, timedelta(days=1)]
+
+TARGETS = (
+    *(f"policy:{name}" for name in NAMES),
+    *("user:alice", "user:bob", "schedule:primary", "schedule", "everybody", "team"),
+    *("channel:ops", "metadata:owner", "user:gone", "policy:gone"),
 )
-references = st.builds(
-    Reference, type=st.sampled_from(["User", "Policy"]), id=st.sampled_from(WORDS)
+WINDOWS = (
+    {"start": "22:31", "end": "23:00"},
+    {"start": "00:00", "end": "00:00", "days": ["sun"]},
+    {"start": "01:30", "end": "02:30", "zone": "Europe/Prague"},
+    {"start": "02:30", "end": "02:45", "zone": "Europe/Prague", "days": ["sun"]},
+    {"start": "23:00", "end": "23:00", "zone": "America/New_York", "days": ["mon"]},
+    {"start": "18:00", "end": "03:00", "zone": "America/New_York"},
 )
+OUTCOMES = (
+    *({"verb": "escalate_to", "policy": name} for name in (*NAMES, GONE)),
+    *({"verb": verb} for verb in ("resolve", "remove", "stop", "stop")),
+    {"verb": "escalate_to", "policy_metadata_key": "owner"},
+)
+LISTED = (
+    [{"value": "high"}, {"value": "low"}],
+    [{"type": "no_value"}],
+    [{"type": "User", "id": "second"}],
+)
+TIMES: tuple[dict[str, Any], ...] = (
+    *[{}] * 4,
+    *({"wait_before": pause} for pause in ("1ms", "5s", "30s", "5m", "1h")),
+    {"wait_until": {"time": "02:30", "zone": "Europe/Prague"}},
+    {"wait_until": {"time": "22:31"}},
+)
+KINDS: dict[str, list[dict[str, Any]]] = {
+    "notify": [
+        *({"targets": [name]} for name in TARGETS),
+        *({"targets": [one, two]} for one, two in pairwise(TARGETS)),
+        {"targets": []},
+        {"targets": ["user:alice", "user:bob"], "each": "next_each_time"},
+        {"targets": ["everybody", "policy:second"], "each": "next_each_time"},
+    ],
+    "wait": [{"duration": each} for each in (None, "1ms", "5s", "1m", "1h", "3d")],
+    "time_branch": [
+        {"window": window, "outcome": outcome}
+        for window in WINDOWS
+        for outcome in OUTCOMES
+    ],
+    "metadata_branch": [
+        {"key": key, "values": listed, "outcome": outcome}
+        for key in KEYS
+        for listed in LISTED
+        for outcome in OUTCOMES
+    ],
+    "time_gate": [
+        {"window": window, "is_instant": is_instant}
+        for window in (None, *WINDOWS)
+        for is_instant in (False, True)
+    ],
+    "volume_gate": [
+        {"notices": notices, "within": within}
+        for notices in (None, 0, 1, 3)
+        for within in (None, "1ms", "1m", "1h")
+    ],
+    "instructions": [
+        {"text": text, "remind_every": every}
+        for text in TEXTS
+        for every in (None, "5s", "1m", "1h")
+    ],
+    "webhook": [{"webhook": None}, {"webhook": "hook"}],
+    "repeat": [{"times": times} for times in (1, 2, 3)],
+    "resolve": [{}],
+    "remove": [{}],
+    "dance": [{"partner": "bob"}],
+}
+STEP: TypeAdapter[AnyStep] = TypeAdapter(Step)
+# So often does each kind come: most of what is worth seeing begins with a page.
+DRAWN = ("notify",) * 8 + ("time_branch", "metadata_branch", "wait") * 2 + tuple(KINDS)
+BY_KIND = {
+    kind: [
+        STEP.validate_python({"kind": kind, **fields, **time}, context=LENIENT)
+        for fields in written
+        for time in TIMES
+    ]
+    for kind, written in KINDS.items()
+}
+steps = st.sampled_from(DRAWN).flatmap(lambda kind: st.sampled_from(BY_KIND[kind]))
+REPEATS = [
+    Repeat(count=count, delay=delay)
+    for count in (0, 0, 1, 2)
+    for delay in (timedelta(0), SECOND, 5 * MINUTE)
+]
 
 
 def some(each: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -66,173 +145,103 @@ def some(each: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[tuple[Any
     return st.lists(each, max_size=most).map(tuple)
 
 
-targets = st.sampled_from(
-    ["user:alice", "user:bob", "schedule:primary", "schedule", "everybody", "team"]
-    + ["channel:ops", "metadata:owner", "user:gone", "policy:gone"]
-    + [f"policy:{name}" for name in NAMES]
-)
-windows = st.fixed_dictionaries(
-    {"start": clocks, "end": clocks, "zone": zones},
-    optional={"days": st.sampled_from([["sun"], ["mon", "fri"], ["sat", "sun"]])},
-)
-outcomes = st.one_of(
-    st.builds(lambda policy: {"verb": "escalate_to", "policy": policy}, ids),
-    st.sampled_from(
-        [
-            {"verb": "escalate_to", "policy_metadata_key": "owner"},
-            {"verb": "resolve"},
-            {"verb": "remove"},
-            {"verb": "stop"},
-        ]
-    ),
-)
-listed = st.one_of(
-    st.sampled_from(["high", "low"]).map(lambda value: {"value": value}),
-    st.just({"type": "no_value"}),
-    st.just({"type": "User", "id": "second"}),
-)
-times = st.one_of(
-    st.builds(lambda pause: {"wait_before": pause}, pauses),
-    st.builds(
-        lambda clock, zone: {"wait_until": {"time": clock, "zone": zone}}, clocks, zones
-    ),
-)
-
-
-def a_kind(kind: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Draw a step of one kind."""
-    return st.fixed_dictionaries({"kind": st.just(kind), **fields})
-
-
-notifies = a_kind(
-    "notify",
-    targets=some(targets, 3),
-    each=st.sampled_from(["all", "all", "next_each_time"]),
-)
-kinds = st.one_of(
-    notifies,
-    notifies,
-    a_kind("wait", duration=st.none() | lasting),
-    a_kind("time_branch", window=windows, outcome=outcomes),
-    a_kind(
-        "metadata_branch",
-        key=st.sampled_from(KEYS),
-        values=st.lists(listed, min_size=1, max_size=2),
-        outcome=outcomes,
-    ),
-    a_kind("time_gate", window=st.none() | windows, is_instant=st.booleans()),
-    a_kind(
-        "volume_gate",
-        notices=st.none() | st.integers(0, 3),
-        within=st.none() | lasting,
-    ),
-    a_kind(
-        "instructions",
-        text=st.sampled_from(TEXTS),
-        remind_every=st.none() | lasting,
-    ),
-    a_kind("webhook", webhook=st.none() | st.just("hook")),
-    a_kind("repeat", times=st.integers(1, 3)),
-    a_kind("resolve"),
-    a_kind("remove"),
-    a_kind("dance", partner=st.just("bob")),
-)
-steps = st.builds(lambda kind, time: {**kind, **time}, kinds, times)
-
-
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     """Draw policies that go to each other, back, nowhere, and round in circles."""
-    policies = {}
-    for name in NAMES:
-        fields = {
-            "id": name,
-            "steps": draw(st.lists(steps, max_size=4)),
-            "repeat": {"count": draw(st.integers(0, 2)), "delay": draw(pauses)},
-            "fallback": draw(st.none() | ids),
-            "when_nobody": draw(st.sampled_from(["next_step", "wait"])),
-        }
-        policies[name] = Policy.model_validate(fields, context=LENIENT)
+    policies = {
+        name: Policy(
+            id=name,
+            steps=draw(some(steps, 4)),
+            repeat=draw(st.sampled_from(REPEATS)),
+            fallback=draw(st.none() | ids),
+            when_nobody=draw(st.sampled_from(WhenNobody)),
+        )
+        for name in NAMES
+    }
     catch_all = draw(st.none() | st.sampled_from(NAMES))
 
     return Snapshot.of(policies[NAMES[0]], policies, catch_all)
 
 
-rules = st.builds(
-    lambda delay, method: Rule(delay=delay, method=method, channel=method),
-    st.sampled_from([timedelta(0), timedelta(0), SECOND, MINUTE, 5 * MINUTE]),
-    st.sampled_from(METHODS),
-)
-
-
-def responders(names: tuple[str, ...]) -> st.SearchStrategy[tuple[Responder, ...]]:
-    """Draw whom these targets stand for; some of them cannot be reached."""
-    return some(
-        st.builds(
-            Responder,
-            person=st.sampled_from(PEOPLE),
-            target=st.sampled_from(names or ("user:alice",)),
-            rules=some(rules, 3),
-        ),
-        4,
+DELAYS = (timedelta(0), SECOND, MINUTE, 5 * MINUTE)
+ONE_RULE = [
+    Rule(delay=delay, method=method, channel=method)
+    for method in METHODS
+    for delay in DELAYS
+]
+RULES = [
+    (),
+    *((one,) for one in ONE_RULE),
+    *((one, two) for one in ONE_RULE[::2] for two in ONE_RULE[1::3]),
+    tuple(ONE_RULE[::3]),
+]
+RESPONDERS = [
+    (person, own) for person in PEOPLE for own in ((), *RULES[1:4], *RULES[13::7])
+]
+people = some(st.sampled_from(RESPONDERS), 4)
+NOTICES = [
+    Alert(
+        id="",
+        fingerprint=fingerprint,
+        status=status,
+        title="Database full",
+        starts_at=starts_at,
+        labels=labels,
     )
+    for starts_at in (None, START, START + MINUTE)
+    for fingerprint in ("db1", "db2")
+    for status in (AlertStatus.FIRING, AlertStatus.FIRING, AlertStatus.RESOLVED)
+    for labels in ({}, {"severity": "high"}, {"severity": "low", "owner": "second"})
+]
+notices = st.sampled_from(NOTICES)
+Done = Callable[[datetime, str], Command]
 
 
-def alerts(count: int) -> st.SearchStrategy[Alert]:
-    """Draw a notice; one of so many ids, so that some come again."""
-    return st.builds(
-        Alert,
-        id=st.integers(0, count + 1).map("a{}".format),
-        fingerprint=st.sampled_from(["db1", "db2"]),
-        status=st.sampled_from(AlertStatus),
-        title=st.just("Database full"),
-        starts_at=st.none() | st.sampled_from([START, START + MINUTE]),
-        labels=st.fixed_dictionaries(
-            {}, optional={key: st.sampled_from(WORDS) for key in KEYS}
-        ),
-    )
+def done(kind: Callable[..., Command], **more: object) -> Done:
+    """Return what somebody does, but for when and under which id."""
+    return lambda at, name: kind(at=at, id=name, by="dora", **more)
 
 
-def commands(
-    at: datetime, command_id: str, comments: tuple[str, ...]
-) -> st.SearchStrategy[Command]:
-    """Draw something that somebody does."""
-    said: dict[str, Any] = {"at": st.just(at), "id": st.just(command_id)}
-    done = {**said, "by": st.just("dora")}
-    plain: list[Callable[..., Command]] = [
-        Acknowledged, Unacknowledged, Resolved, Reopened, Unsnoozed, Removed, Detached,
-    ]  # fmt: skip
+def snoozed(span: timedelta) -> Done:
+    """Return a snooze that lasts so long."""
+    return lambda at, name: Snoozed(at=at, id=name, by="dora", until=at + span)
 
-    return st.one_of(
-        *(st.builds(kind, **done) for kind in plain),
-        st.builds(
-            Snoozed, **done, until=st.none() | spans.map(lambda span: at + span)
-        ),
-        st.builds(
-            Escalated,
-            **done,
-            step=st.none() | st.integers(-1, 4),
-            targets=some(targets.map(target_of), 2),
-            channels=some(st.sampled_from(METHODS), 1),
-        ),
-        st.builds(Escalated, **done),
-        st.builds(Reassigned, **done, to=st.sampled_from([*PEOPLE[:3], GONE])),
-        st.builds(Attached, **done, parent=st.sampled_from(["parent", "incident"])),
-        st.builds(ChildAttached, **said, child=st.sampled_from(["child", "incident"])),
-        st.builds(ChildDetached, **said, child=st.just("child")),
-        st.builds(ParentMoved, **done, what=st.sampled_from(Following)),
-        st.builds(
-            MetadataSet,
-            **done,
-            key=st.sampled_from(KEYS),
-            texts=some(st.sampled_from(WORDS), 2),
-            references=some(references, 1),
-        ),
-        st.builds(Commented, **done, text=st.just("on it")),
-        st.builds(
-            CommentEdited,
-            **done,
-            comment=st.sampled_from(comments or ("none",)),
-            text=st.sampled_from(TEXTS),
-        ),
-    )
+
+def told(kind: Callable[..., Command], child: str) -> Done:
+    """Return what is told of a child."""
+    return lambda at, name: kind(at=at, id=name, child=child)
+
+
+AIMS = [target_of(text) for text in TARGETS]
+GENTLE: list[Done] = [
+    *[done(Acknowledged), done(Unacknowledged), done(Reopened), done(Unsnoozed)] * 4,
+    *[done(Detached), done(Snoozed), done(Escalated)] * 3,
+    *(snoozed(span) for span in (timedelta(0), SECOND, 60 * MINUTE)),
+    *(done(Escalated, step=step) for step in range(-1, 5)),
+    *(done(Escalated, targets=(aim,)) for aim in AIMS),
+    done(Escalated, targets=tuple(AIMS[:2]), channels=("sms",)),
+    *(done(Reassigned, to=to) for to in ("alice", "bob", GONE)),
+    *(told(ChildAttached, child) for child in ("child", "incident")),
+    *(done(ParentMoved, what=what) for what in Following for _ in range(3)),
+    *(
+        done(MetadataSet, key=key, texts=texts)
+        for key in KEYS
+        for texts in ((), ("high",), ("second", "low"))
+    ),
+    done(MetadataSet, key="owner", references=(Reference(type="User", id="bob"),)),
+]
+FINAL: list[Done] = [
+    done(Resolved),
+    done(Removed),
+    done(Attached, parent="parent"),
+    done(Attached, parent="incident"),
+    told(ChildDetached, "child"),
+    done(Commented, text="on it"),
+]
+commands = st.sampled_from(GENTLE * 3 + FINAL)
+texts = st.sampled_from(TEXTS)
+
+
+def edited(at: datetime, name: str, comment: str, text: str) -> Command:
+    """Return the edit of a comment."""
+    return CommentEdited(at=at, id=name, by="dora", comment=comment, text=text)

@@ -57,8 +57,8 @@ def keep(
     _stay_within_bounds(before, event, decision.incident)
     _keep_order(decision.incident)
     _count_alerts(decision.incident)
-    _pass_gates_that_opened(before, event, decision)
     _exhaust_late_enough(before, decision)
+    _record_what_changes(before, decision)
     _postpone_nothing(before, decision)
     _outlive_the_process(before, event, snapshot, decision)
 
@@ -109,7 +109,7 @@ def _page_only_while_triggered(decision: Decision) -> None:
 
 def _rest_while_attached(incident: Incident) -> None:
     """An incident that is a part of another one does nothing by itself."""
-    if incident.parent is None:
+    if incident.parent is None or incident.acknowledged_for is not None:
         return
 
     assert () == incident.walks
@@ -133,18 +133,17 @@ def _stay_within_bounds(before: Incident, event: Event, after: Incident) -> None
 
 
 def _keep_order(incident: Incident) -> None:
-    """No two timers have one order, no two pages, walks or calls one name."""
-    timers = [*incident.walks, *incident.pages, *incident.calls, *incident.checklists]
-    orders = [timer.order for timer in timers]
+    """No two timers have one order, no two walks or calls one name."""
+    orders = [walk.order for walk in incident.walks]
+    orders += [page.order for page in incident.pages]
+    orders += [call.order for call in incident.calls]
+    orders += [checklist.order for checklist in incident.checklists]
     orders += [incident.restart.order] if incident.restart else []
-    named = [one.id for one in (*incident.walks, *incident.calls)]
-    paged = [page.id for page in incident.pages]
+    named = [walk.id for walk in incident.walks] + [call.id for call in incident.calls]
 
     assert len(orders) == len(set(orders))
     assert len(named) == len(set(named))
-    assert len(paged) == len(set(paged))
     assert max(orders, default=0) <= incident.last_order
-    assert incident.main is None or isinstance(incident.main, int)
 
 
 def _count_alerts(incident: Incident) -> None:
@@ -154,7 +153,7 @@ def _count_alerts(incident: Incident) -> None:
     assert len(firing) == incident.firing_count
 
 
-def _pass_gates_that_opened(before: Incident, event: Event, decision: Decision) -> None:
+def see_gate_open(before: Incident, event: Event, decision: Decision) -> None:
     """A time gate is passed by itself only where its window has opened."""
     if decision.reason is not Reason.GATE_PASSED or not isinstance(event, WokeUp):
         return
@@ -181,6 +180,11 @@ def _exhaust_late_enough(before: Incident, decision: Decision) -> None:
         return
 
     assert before.last_sent_at + EXHAUSTED_AFTER <= decision.incident.last_at
+
+
+def _record_what_changes(before: Incident, decision: Decision) -> None:
+    """What history does not keep has changed nothing, so that it can be replayed."""
+    assert decision.reason.is_recorded or decision.incident is before, decision.reason
 
 
 def _postpone_nothing(before: Incident, decision: Decision) -> None:

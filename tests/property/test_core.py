@@ -1,12 +1,16 @@
 """The core alone, under whatever can happen to an incident."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from hypothesis import strategies as st
+import pytest
+from hypothesis import given, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from typing_extensions import override
 
+from engine.codec import decode_snapshot, encode_snapshot
+from engine.core.alerts import Alert
 from engine.core.effects import (
-    Comment,
     LookUp,
     NamePolicy,
     Send,
@@ -21,6 +25,8 @@ from engine.core.events import (
     Opened,
     Outcome,
     PolicyNamed,
+    Reassigned,
+    Responder,
     SnapshotTaken,
     TargetsResolved,
     TurnTaken,
@@ -29,22 +35,27 @@ from engine.core.events import (
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident, runs_at
 from engine.core.reasons import Reason
+from engine.core.walk import WALKS_MAX
 from engine.directory import ResolveWhen
-from policies.policy import Snapshot
+from policies.policy import Policy, Snapshot
+from policies.steps import NotifyStep, WaitStep
+from policies.targets import MetadataTarget, PolicyTarget
 from tests.property import drawing
-from tests.property.drawing import IDS, NAMES, START
-from tests.property.promises import keep, stored
+from tests.property.drawing import NAMES, START, Done
+from tests.property.promises import keep, see_gate_open, stored
 from tests.property.sizes import patient, sized
 
 Question = LookUp | NamePolicy | TakeTurn | TakeSnapshot
 QUESTIONS = (LookUp, NamePolicy, TakeTurn, TakeSnapshot)
 # What twenty walks can do at most before time has to pass, and some more.
-MOVES_AT_ONCE_MAX = 3_000
+MOVES_AT_ONCE_MAX = 300
 ZERO = timedelta(0)
+A_DAY = WaitStep(duration=timedelta(days=1))
 
 pasts = st.sampled_from([ZERO, ZERO, ZERO, -drawing.SECOND, -60 * drawing.MINUTE])
 offsets = pasts | st.sampled_from([drawing.SECOND, 60 * drawing.MINUTE])
-picks = st.integers(0, 20)
+late = st.sampled_from([ZERO, ZERO, drawing.SECOND, 3 * drawing.SECOND])
+picks = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 5, 8])
 
 
 @patient
@@ -58,18 +69,20 @@ class Life(RuleBasedStateMachine):
         self.now = START
         self.questions: list[Question] = []
         self.sends: dict[tuple[str, int], Send] = {}
-        self.keys: dict[str, tuple[str, int]] = {}
+        self.keys: dict[str, tuple[str, str, int]] = {}
         self.paged: dict[tuple[str, datetime], str] = {}
         self.past: list[tuple[Event, Snapshot | None, Decision]] = []
-        self.commands = 0
+        self.count = 0
         self.has_ended_quietly = False
+        self.was_taken = False
+        self.was_reassigned = False
 
     @initialize(
         snapshot=drawing.snapshots(),
         resolve_when=st.sampled_from(ResolveWhen),
         kind=st.sampled_from([Kind.INCIDENT, Kind.INCIDENT, Kind.MAINTENANCE]),
         lasts=st.none() | st.sampled_from([drawing.SECOND, 60 * drawing.MINUTE]),
-        data=st.data(),
+        alert=st.none() | drawing.notices,
     )
     def open(
         self,
@@ -77,10 +90,9 @@ class Life(RuleBasedStateMachine):
         resolve_when: ResolveWhen,
         kind: Kind,
         lasts: timedelta | None,
-        data: st.DataObject,
+        alert: Alert | None,
     ) -> None:
         """Open it."""
-        alert = data.draw(st.none() | drawing.alerts(1))
         opened = Opened(
             at=self.now,
             incident_id="incident",
@@ -103,21 +115,17 @@ class Life(RuleBasedStateMachine):
 
     @rule(by=drawing.spans)
     def pass_time(self, by: timedelta) -> None:
-        """Let time pass, and run what is due then."""
+        """Let time pass, and run what is due then; nobody answers meanwhile."""
         self.now += by
         self._run()
+        self._happen(WokeUp(at=self.now))
 
-    @rule(by=drawing.spans, is_answered=st.booleans(), data=st.data())
-    def pass_on(self, by: timedelta, is_answered: bool, data: st.DataObject) -> None:  # noqa: FBT001 - drawn
+    @rule(by=late, data=st.data())
+    def pass_on(self, by: timedelta, data: st.DataObject) -> None:
         """Let time pass to what is due next, or somewhat beyond."""
         due = self.incident.next_due
         self.now = max(self.now, due or self.now) + by
-        self._run(data if is_answered else None)
-
-    @rule(offset=offsets)
-    def wake(self, offset: timedelta) -> None:
-        """Wake it up, too early or too late."""
-        self._happen(WokeUp(at=self.now + offset))
+        self._run(data)
 
     @precondition(lambda self: self.questions)
     @rule(pick=picks, offset=offsets, data=st.data())
@@ -126,6 +134,7 @@ class Life(RuleBasedStateMachine):
         question = self.questions[-1 - pick % len(self.questions)]
         self._answer(question, self.now + offset, data)
 
+    @precondition(lambda self: self.sends)
     @rule(
         pick=picks,
         offset=offsets,
@@ -136,7 +145,7 @@ class Life(RuleBasedStateMachine):
         self, pick: int, offset: timedelta, outcome: Outcome, attempt: int
     ) -> None:
         """Report on a notification, a while ago perhaps, and perhaps again."""
-        known = [*self.sends] or [("1.0.1.1.nobody", 0), ("webhook.1", 0)]
+        known = [("1.0.1.1.nobody", 0), ("webhook.1", 0), *self.sends]
         page, number = known[-1 - pick % len(known)]
         self._happen(
             DeliveryReported(
@@ -151,19 +160,32 @@ class Life(RuleBasedStateMachine):
     @rule(offset=offsets, data=st.data())
     def receive(self, offset: timedelta, data: st.DataObject) -> None:
         """Have notices come in, new ones and old ones."""
-        drawn = data.draw(
-            st.lists(drawing.alerts(len(self.past)), min_size=1, max_size=3)
-        )
+        drawn = []
+        for notice in data.draw(st.lists(drawing.notices, min_size=1, max_size=3)):
+            self.count += data.draw(st.sampled_from([0, 1, 1, 1]))
+            drawn.append(replace(notice, id=f"a{self.count}"))
         self._happen(AlertsReceived(at=self.now + offset, alerts=tuple(drawn)))
 
-    @rule(offset=offsets, is_again=st.integers(0, 9), data=st.data())
-    def command(self, offset: timedelta, is_again: int, data: st.DataObject) -> None:
+    @rule(
+        offset=offsets,
+        command=drawing.commands,
+        more=st.sampled_from([0, 1, 1, 1, 1, 1]),
+    )
+    def command(self, offset: timedelta, command: Done, more: int) -> None:
         """Have somebody do something, or do it again."""
-        self.commands += 0 if is_again == 9 else 1
-        name = f"c{self.commands}"
-        comments = tuple(one.id for one in self.incident.checklists)
-        self._happen(data.draw(drawing.commands(self.now + offset, name, comments)))
+        self.count += more
+        self._happen(command(self.now + offset, f"c{self.count}"))
 
+    @precondition(lambda self: self.incident.checklists)
+    @rule(pick=picks, text=drawing.texts)
+    def edit(self, pick: int, text: str) -> None:
+        """Have somebody tick boxes."""
+        self.count += 1
+        known = self.incident.checklists
+        comment = known[pick % len(known)].id
+        self._happen(drawing.edited(self.now, f"c{self.count}", comment, text))
+
+    @override
     def teardown(self) -> None:
         """What happened to it once means the same when it happens again."""
         if not hasattr(self, "opened"):
@@ -184,14 +206,19 @@ class Life(RuleBasedStateMachine):
                 assert data is not None
                 self._answer(question, at, data)
             moves += 1
-            assert moves < MOVES_AT_ONCE_MAX
+            if moves > MOVES_AT_ONCE_MAX and _starts_policies(self.incident):
+                return
+            assert moves <= MOVES_AT_ONCE_MAX
 
     def _answer(self, question: Question, at: datetime, data: st.DataObject) -> None:
         known = self.incident.snapshot
         match question:
             case LookUp(walk=walk, generation=generation):
-                names = tuple(str(target) for target in question.targets)
-                found = data.draw(drawing.responders(names))
+                names = [str(one) for one in question.targets] or ["user:alice"]
+                found = tuple(
+                    Responder(person=person, target=names[n % len(names)], rules=rules)
+                    for n, (person, rules) in enumerate(data.draw(drawing.people))
+                )
                 reached = [one.target for one in found if one.rules]
                 named = data.draw(drawing.some(st.sampled_from(NAMES), 1))
                 self._happen(
@@ -224,9 +251,9 @@ class Life(RuleBasedStateMachine):
                     TurnTaken(at=at, walk=walk, generation=generation, target=target)
                 )
             case TakeSnapshot(generation=generation):
-                fresh = data.draw(
-                    st.none() | st.just(self.root) | drawing.snapshots()
-                )
+                # What has begun meanwhile goes on, on the policies that it began on.
+                others = st.nothing() if self.incident.walks else drawing.snapshots()
+                fresh = data.draw(st.none() | st.just(known) | others)
                 name = fresh.hash if fresh else None
                 taken = SnapshotTaken(at=at, generation=generation, snapshot=name)
                 self._happen(taken, fresh)
@@ -238,8 +265,11 @@ class Life(RuleBasedStateMachine):
         self.past.append((event, snapshot, decision))
         self.incident = decision.incident
         keep(before, event, snapshot, decision)
+        self.was_reassigned = self.was_reassigned or isinstance(event, Reassigned)
+        if not self.was_reassigned:
+            see_gate_open(before, event, decision)
         self._note_quiet_end(before)
-        self._see_it_go_on(event, decision)
+        self._see_it_go_on(decision)
         self._see_who_is_paged(before, event)
         for effect in decision.effects:
             if isinstance(effect, QUESTIONS):
@@ -253,8 +283,10 @@ class Life(RuleBasedStateMachine):
         is_same = before.start == after.start and after.status is Status.TRIGGERED
         has_ended = len(after.walks) < len(before.walks) and not after.has_run_out
         self.has_ended_quietly = is_same and (self.has_ended_quietly or has_ended)
+        is_taken = after.status is not Status.TRIGGERED
+        self.was_taken = is_taken or (self.was_taken and before.start == after.start)
 
-    def _see_it_go_on(self, event: Event, decision: Decision) -> None:
+    def _see_it_go_on(self, decision: Decision) -> None:
         """A triggered incident moves by itself, or there is a reason why not."""
         incident = self.incident
         if incident.status is not Status.TRIGGERED or incident.next_due:
@@ -266,6 +298,7 @@ class Life(RuleBasedStateMachine):
             or incident.parent
             or incident.exhausted_at
             or self.has_ended_quietly
+            or self.was_taken
             or collects
         ), decision.reason
         assert all(walk.due is None for walk in incident.walks)
@@ -281,13 +314,51 @@ class Life(RuleBasedStateMachine):
                 assert page.id == name
 
     def _see_sent(self, send: Send) -> None:
-        """A rule of a page goes out once, under a key of its own."""
-        assert (send.page, send.rule) not in self.sends
+        """A key is one person's, by one method, and never another one's."""
         assert send.due < send.give_up_at
         self.sends[send.page, send.rule] = send
-        name = self.keys.setdefault(send.key, (send.page, send.rule))
-        assert (send.page, send.rule) == name
+        name = self.keys.setdefault(send.key, (send.person, send.method, send.rule))
+        assert (send.person, send.method, send.rule) == name
+
+
+def _starts_policies(incident: Incident) -> bool:
+    """Tell whether a walk may start others, which SEMANTICS 1 does not bound yet."""
+    return any(
+        isinstance(target, PolicyTarget | MetadataTarget)
+        for policy in incident.snapshot.policies.values()
+        for step in policy.steps
+        if isinstance(step, NotifyStep)
+        for target in step.targets
+    )
 
 
 TestLife = Life.TestCase
-TestLife.settings = sized(200)
+TestLife.settings = sized(300)
+
+
+@given(drawing.snapshots())
+@sized(50)
+def test_snapshot(snapshot: Snapshot) -> None:
+    """Policies are read as they were written, also what nobody filled in or knows."""
+    assert snapshot == decode_snapshot(encode_snapshot(snapshot))
+
+
+@pytest.mark.parametrize("count", [19, 20, 30])
+def test_walks(count: int) -> None:
+    """However many policies are started beside each other, at most twenty walk."""
+    beside = {f"p{n}": Policy(id=f"p{n}", steps=(A_DAY,)) for n in range(count)}
+    named = tuple(PolicyTarget(id=name) for name in beside)
+    first = Policy(id="first", steps=(NotifyStep(targets=named), A_DAY))
+    snapshot = Snapshot.of(first, beside)
+    opened = Opened(
+        at=START,
+        incident_id="incident",
+        key="db-full",
+        integration="prometheus",
+        snapshot=snapshot.hash,
+    )
+    incident = open_incident(opened, snapshot).incident
+    decision = decide(incident, WokeUp(at=START))
+
+    assert min(count + 1, WALKS_MAX) == len(decision.incident.walks)
+    assert (Reason.TOO_MANY_WALKS is decision.reason) == (count >= WALKS_MAX)

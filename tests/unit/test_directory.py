@@ -269,7 +269,7 @@ def test_json_round_trip() -> None:
         (("urgencies", "u", "name"), {"urgencies": {"u": {"id": "u"}}}),
         (("tokens", "t", "scopes", 0), {"tokens": {"t": {"hash": "t", "name": "", "scopes": ["root"]}}}),
         (("on_call", "primary"), {"on_call": {"primary": "alice"}}),
-        (("teams",), {"teams": {}}),
+        (("rotas",), {"rotas": {}}),
     ],
 )  # fmt: skip
 def test_refused(place: tuple[str | int, ...], record: dict[str, object]) -> None:

@@ -82,10 +82,11 @@ def an_instant(written: str) -> datetime:
 
 
 def test_every_zone() -> None:
-    """Every zone of the database is known by its name."""
-    names = files("tzdata").joinpath("zones").read_text().split()
+    """Every zone of the database is known by its name; Factory is none."""
+    listed = files("tzdata").joinpath("zones").read_text().split()
+    names = [name for name in listed if name != "Factory"]
 
-    assert 400 < len(names)
+    assert 400 < len(names) < len(listed)
     assert names == [zone_of(name).key for name in names]
 
 
@@ -125,7 +126,7 @@ def test_every_zone() -> None:
         "/usr/share/zoneinfo/UTC",
         "C:\\Windows",
         "Europe\\Prague",
-        "Ĕurope/Prague",
+        "\u0114urope/Prague",
     ],
 )
 def test_no_zone(name: str) -> None:
@@ -390,7 +391,7 @@ def test_clock(written: object, expected: time) -> None:
         "07.45",
         "7am",
         "-1:00",
-        "٠٧:٤٥",
+        "0\u0667:4\u0665",
         465,
         7.75,
         None,

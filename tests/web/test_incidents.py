@@ -99,11 +99,12 @@ async def test_list_in_parts(client: httpx2.AsyncClient, world: World) -> None:
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ({}, {Status.TRIGGERED, Status.ACKNOWLEDGED}),
-        ({"status": "open"}, {Status.TRIGGERED, Status.ACKNOWLEDGED}),
+        ({}, {Status.TRIGGERED, Status.ACKNOWLEDGED, Status.SNOOZED}),
+        ({"status": "open"}, {Status.TRIGGERED, Status.ACKNOWLEDGED, Status.SNOOZED}),
+        ({"status": "snoozed"}, {Status.SNOOZED}),
         ({"status": "resolved"}, {Status.RESOLVED}),
         ({"status": "acknowledged"}, {Status.ACKNOWLEDGED}),
-        ({"status": "all"}, set(Status)),
+        ({"status": "all"}, set(Status) - {Status.REMOVED}),
     ],
 )
 async def test_list_by_status(
@@ -163,7 +164,7 @@ async def test_acknowledge_twice(client: httpx2.AsyncClient) -> None:
 
 
 async def test_resolve_twice(client: httpx2.AsyncClient) -> None:
-    """An incident is resolved once; doing it again changes nothing."""
+    """An incident is resolved once; whoever does it again is too late."""
     first = await client.post(RESOLVE, headers=WRITER)
     second = await client.post(RESOLVE, headers=ALICE)
 
@@ -172,7 +173,7 @@ async def test_resolve_twice(client: httpx2.AsyncClient) -> None:
         first.json()["resolved_by"],
     )
     assert 200 == second.status_code
-    assert ("not_applicable", "writer") == (
+    assert ("late", "writer") == (
         second.json()["reason"],
         second.json()["resolved_by"],
     )

@@ -16,11 +16,12 @@ BY_MAX = 200
 
 
 class Listed(StrEnum):
-    """Which incidents to list; open ones are triggered or acknowledged."""
+    """Which incidents to list; open ones are all but those that are resolved."""
 
     OPEN = "open"
     TRIGGERED = "triggered"
     ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
     RESOLVED = "resolved"
     ALL = "all"
 
@@ -29,9 +30,10 @@ class Listed(StrEnum):
         """The statuses that this stands for."""
         match self:
             case Listed.OPEN:
-                return frozenset({Status.TRIGGERED, Status.ACKNOWLEDGED})
+                return frozenset(status for status in Status if status.is_open)
             case Listed.ALL:
-                return frozenset(Status)
+                # What was removed is gone from lists.
+                return frozenset(Status) - {Status.REMOVED}
             case _:
                 return frozenset({Status(self.value)})
 

@@ -144,11 +144,15 @@ def _why(responder: Responder) -> str:
     match kind:
         case "schedule" | "layer":
             because = f" ({_in_words(responder.why)})" if responder.why else ""
-            return f"on call in {name}{because}"
+            return f"on call in {name or 'the default schedule'}{because}"
+        case "team":
+            return f"in the team {name}" if name else "in the team"
+        case "metadata":
+            return f"named by the metadata under {name}"
         case "user" | "channel":
             return "named by the policy"
         case _:
-            return f"in {responder.target}"
+            return f"in {name or kind}"
 
 
 def _delivery(event: DeliveryReported, reason: Reason) -> str:
@@ -186,6 +190,9 @@ _CHANGED_NOTHING = frozenset(
         Reason.IS_MAINTENANCE,
         Reason.LATE,
         Reason.REPEATED_COMMAND,
+        Reason.MISSING,
+        Reason.ALREADY_WALKING,
+        Reason.TOO_MANY_WALKS,
     }
 )
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")

@@ -1,0 +1,554 @@
+"""What people and sources may do to an incident, row by row."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from engine.core.effects import Following, Notice, Publish, Send, Tell, Withdraw
+from engine.core.events import (
+    Acknowledged,
+    AlertsReceived,
+    Attached,
+    ChildAttached,
+    ChildDetached,
+    Commented,
+    CommentEdited,
+    DeliveryReported,
+    Detached,
+    Escalated,
+    Kind,
+    MetadataSet,
+    Opened,
+    Outcome,
+    ParentMoved,
+    Reassigned,
+    Removed,
+    Reopened,
+    Resolved,
+    Snoozed,
+    Unacknowledged,
+    Unsnoozed,
+)
+from engine.core.incident import Status
+from engine.core.reasons import Reason
+from engine.directory import ResolveWhen
+from policies.metadata import Reference
+from policies.targets import PolicyTarget, UserTarget
+from tests.core.making import (
+    HOUR,
+    MINUTE,
+    START,
+    World,
+    a_firing,
+    a_policy,
+    a_resolved,
+    notify,
+    wait,
+)
+
+POLICY = a_policy(notify("user:alice"), wait("10m"), notify("user:bob"))
+PARENT = "00000000002"
+Way = Callable[[World], Any]
+COMMANDS: dict[type[Any], dict[str, Any]] = {
+    Acknowledged: {},
+    Unacknowledged: {},
+    Resolved: {},
+    Reopened: {},
+    Snoozed: {},
+    Unsnoozed: {},
+    Escalated: {},
+    Reassigned: {"to": "bob"},
+    Attached: {"parent": PARENT},
+    Detached: {},
+    Removed: {},
+    MetadataSet: {"key": "k", "texts": ("v",)},
+    Commented: {"text": "hm"},
+    CommentEdited: {"comment": "c", "text": "hm"},
+}
+
+
+def opened(**fields: Any) -> World:
+    """Return an incident that has paged alice."""
+    return World.opened(POLICY, **fields).run()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_removed(command: type[Any]) -> None:
+    """Removed is final: whatever is said leaves the very same incident."""
+    world = opened()
+    world.command(Removed)
+    before = world.incident
+
+    assert Reason.LATE is world.command(command, **COMMANDS[command])
+    assert before is world.incident
+
+
+@pytest.mark.parametrize(
+    "command",
+    [c for c in COMMANDS if c not in {Reopened, Removed, Commented, MetadataSet}],
+)
+def test_resolved(command: type[Any]) -> None:
+    """Resolved is left only by reopening; alerts and reports come too late."""
+    world = opened()
+    world.command(Resolved)
+    before = world.incident
+    reason = world.command(command, **COMMANDS[command])
+    late = world.alert(a_firing("b"))
+
+    assert reason in {Reason.LATE, Reason.NOT_APPLICABLE}
+    assert Reason.LATE is late
+    assert before is world.incident
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Acknowledged,
+        Unacknowledged,
+        Resolved,
+        Reopened,
+        Snoozed,
+        Unsnoozed,
+        Escalated,
+        Reassigned,
+        Attached,
+    ],
+)
+def test_attached(command: type[Any]) -> None:
+    """An attached incident refuses actions of its own, and says so."""
+    world = opened()
+    world.command(Attached, parent=PARENT)
+    before = world.incident
+
+    assert Reason.IS_ATTACHED is world.command(command, **COMMANDS[command])
+    assert before is world.incident
+
+
+@pytest.mark.parametrize("command", [Acknowledged, Unacknowledged])
+def test_maintenance(command: type[Any]) -> None:
+    """Maintenance is not acknowledged, nor opened again once it was ended."""
+    world = opened(kind=Kind.MAINTENANCE, alert=None, title="Upgrade")
+    refused = world.command(command)
+    world.command(Resolved)
+
+    assert Reason.IS_MAINTENANCE is refused
+    assert [Publish(notice=Notice.MAINTENANCE_ENDED)] == world.of(Publish)
+    assert Reason.IS_MAINTENANCE is world.command(Reopened)
+
+
+def test_opened_by_hand() -> None:
+    """An incident that was opened by hand has a title, and metadata that was set."""
+    metadata = {"env": ("prod",)}
+    world = opened(alert=None, title="Smoke", metadata=metadata)
+    world.alert(a_firing("b", labels={"env": "test"}))
+
+    assert "Smoke" == world.incident.title
+    assert metadata == world.incident.metadata
+
+
+def test_opened_again() -> None:
+    """An opening for an incident that is open comes too late."""
+    world = opened()
+    again = Opened(
+        at=START, incident_id="0", key="k", integration="i", snapshot="s", title="x"
+    )
+
+    assert Reason.LATE is world.happen(again).reason
+
+
+def test_repeated_command() -> None:
+    """A command that comes twice counts once, whatever happened between."""
+    world = opened()
+    world.command(Acknowledged, id="same")
+    world.command(Unacknowledged)
+    before = world.incident
+
+    assert Reason.REPEATED_COMMAND is world.command(Acknowledged, id="same")
+    assert before is world.incident
+
+
+@pytest.mark.parametrize("command", [Acknowledged, Resolved, Snoozed, Reassigned])
+def test_takes_back(command: type[Any]) -> None:
+    """Whoever takes it stops the pages: what has not left is taken back."""
+    world = opened()
+    [send] = world.sends()
+    world.command(command, **COMMANDS[command])
+
+    assert Withdraw(page=send.page, rule=send.rule, channel="console") in world.effects
+
+
+def test_acknowledged_twice() -> None:
+    """One that somebody has already stays theirs."""
+    world = opened()
+    world.command(Acknowledged, by="alice")
+
+    assert Reason.NOT_APPLICABLE is world.command(Acknowledged, by="bob")
+    assert "alice" == world.incident.acknowledged_by
+
+
+def test_acknowledged_for_longer() -> None:
+    """With a time-out each acknowledgement lasts as long again."""
+    world = opened(acknowledged_for=timedelta(minutes=30))
+    world.command(Acknowledged)
+    world.advance(20 * MINUTE)
+    world.command(Acknowledged)
+    world.advance(29 * MINUTE)
+    before = world.incident.status
+    world.advance(MINUTE)
+
+    assert Status.ACKNOWLEDGED is before
+    assert Status.TRIGGERED is world.incident.status
+    assert Reason.ACKNOWLEDGEMENT_TIMED_OUT in world.reasons
+
+
+@pytest.mark.parametrize(
+    ("first", "command"),
+    [
+        (Acknowledged, Unacknowledged),
+        (Resolved, Reopened),
+        (Snoozed, Unsnoozed),
+    ],
+)
+def test_starts_again(first: type[Any], command: type[Any]) -> None:
+    """Each way back is the same: at step 1, nobody's, all counters zero."""
+    world = opened()
+    world.command(first)
+    world.command(command)
+    world.run()
+    incident = world.incident
+
+    assert Status.TRIGGERED is incident.status
+    assert 2 == incident.start
+    assert ["alice", "alice"] == [person for _, person in world.sent()]
+    assert (None, None, None, None) == (
+        incident.acknowledged_by,
+        incident.snoozed_by,
+        incident.resolved_by,
+        incident.returns_at,
+    )
+
+
+@pytest.mark.parametrize("command", [Unacknowledged, Reopened, Unsnoozed])
+def test_way_back_of_another(command: type[Any]) -> None:
+    """A way back that is not for its status leaves it as it is."""
+    world = opened()
+    before = world.incident
+
+    assert Reason.NOT_APPLICABLE is world.command(command)
+    assert before is world.incident
+
+
+def test_snoozed_for_ever() -> None:
+    """A snooze without an end goes on until somebody ends it; a later one replaces it."""
+    world = opened()
+    world.command(Snoozed, until=START + MINUTE)
+    world.command(Snoozed)
+    world.advance(30 * 24 * HOUR)
+
+    assert Status.SNOOZED is world.incident.status
+    assert Reason.ACKNOWLEDGED is world.command(Acknowledged)
+    assert None is world.incident.snoozed_by
+
+
+def test_children_follow() -> None:
+    """What is attached is told; by whom it was done is told too."""
+    world = opened()
+    world.happen(ChildAttached(at=START, id="1", child="child"))
+    twice = world.happen(ChildAttached(at=START, id="2", child="child"))
+    world.command(Acknowledged, by="bob")
+    world.command(Resolved, by="bob")
+    tells = world.of(Tell)
+
+    assert Reason.NOT_APPLICABLE is twice.reason
+    assert [("child", Following.ACKNOWLEDGE), ("child", Following.RESOLVE)] == [
+        (tell.child, tell.what) for tell in tells
+    ]
+    assert {"bob"} == {tell.by for tell in tells}
+    assert 2 == len({tell.id for tell in tells})
+
+
+def test_child_leaves() -> None:
+    """One that was detached is told nothing more."""
+    world = opened()
+    world.happen(ChildAttached(at=START, id="1", child="child"))
+    world.happen(ChildDetached(at=START, id="2", child="child"))
+    world.command(Resolved)
+
+    assert [] == world.of(Tell)
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        (Following.ACKNOWLEDGE, Status.ACKNOWLEDGED),
+        (Following.RESOLVE, Status.RESOLVED),
+    ],
+)
+def test_follows(what: Following, status: Status) -> None:
+    """An attached incident does as its parent did; one that is not does nothing."""
+    moved = {"at": START, "what": what, "by": "bob"}
+    alone, world = opened(), opened()
+    world.command(Attached, parent=PARENT)
+    not_attached = alone.happen(ParentMoved(id="1", **moved))  # type: ignore[arg-type]
+    first = world.happen(ParentMoved(id="1", **moved))  # type: ignore[arg-type]
+    again = world.happen(ParentMoved(id="2", **moved))  # type: ignore[arg-type]
+
+    assert Reason.NOT_APPLICABLE is not_attached.reason
+    assert Reason.FOLLOWED is first.reason
+    assert again.reason in {Reason.NOT_APPLICABLE, Reason.LATE}
+    assert status is world.incident.status
+
+
+def test_attached_to_itself() -> None:
+    """An incident is no part of itself, and one that has parts is no part of others."""
+    world = opened()
+    itself = world.command(Attached, parent=world.incident.id)
+    world.happen(ChildAttached(at=START, id="1", child="child"))
+
+    assert Reason.NOT_APPLICABLE is itself
+    assert Reason.NOT_APPLICABLE is world.command(Attached, parent=PARENT)
+
+
+def test_detached() -> None:
+    """Detached it starts again; one that is over meanwhile only stands alone."""
+    world, over = opened(), opened()
+    for each in (world, over):
+        each.command(Attached, parent=PARENT)
+    over.happen(ParentMoved(at=START, id="1", what=Following.RESOLVE, by="bob"))
+    over.command(Detached)
+    world.command(Detached)
+
+    assert Reason.NOT_APPLICABLE is world.command(Detached)
+    assert 2 == world.incident.start
+    assert (Status.RESOLVED, None) == (over.incident.status, over.incident.parent)
+
+
+@pytest.mark.parametrize("first", [Acknowledged, Snoozed])
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [
+        (Escalated, {"targets": (UserTarget(id="carol"),)}),
+        (Reassigned, {"to": "carol"}),
+    ],
+)
+def test_wanted_after_all(
+    first: type[Any], command: type[Any], fields: dict[str, Any]
+) -> None:
+    """Paging somebody from one that was taken triggers it; its walk does not restart."""
+    world = opened()
+    world.command(first)
+    world.command(command, **fields)
+    world.advance(HOUR)
+
+    assert Status.TRIGGERED is world.incident.status
+    assert ["alice", "carol"] == [person for _, person in world.sent()]
+
+
+def test_flags() -> None:
+    """The channels that are named are looked up for this page, and no others."""
+    world = opened()
+    world.is_silent = True
+    world.command(Escalated, targets=(UserTarget(id="bob"),), channels=("sms",))
+
+    assert ("sms",) == world.effects[-1].channels  # type: ignore[union-attr]
+
+
+def test_escalate_to_missing_policy() -> None:
+    """A policy that is not there is not started."""
+    world = opened()
+
+    assert Reason.MISSING is world.command(
+        Escalated, targets=(PolicyTarget(id="gone"),)
+    )
+
+
+def test_escalate_while_asking() -> None:
+    """While a look-up is under way there is no wait to end."""
+    world = World.opened(POLICY)
+    world.is_silent = True
+    world.run()
+
+    assert Reason.NOTHING_LEFT is world.command(Escalated)
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"kind": "time_gate", "window": {"from": "20:00", "to": "21:00"}},
+        {"kind": "volume_gate", "notices": 5, "within": "1m"},
+        wait("1h"),
+    ],
+)
+def test_escalate_past(gate: dict[str, Any]) -> None:
+    """Whatever holds the walk is passed."""
+    world = World.opened(a_policy(gate, wait("1h"), notify("user:alice"))).run()
+    world.command(Escalated)
+    world.run()
+
+    assert [(0, "alice")] == world.sent()
+
+
+def test_escalate_to_fallback() -> None:
+    """Past the end comes the fallback policy, without its delay."""
+    second = a_policy(notify("user:bob"), name="second")
+    first = a_policy(notify("user:alice"), repeat={"delay": "1h"}, fallback="second")
+    world = World.opened(first, second).run()
+    world.command(Escalated)
+    world.run()
+
+    assert [(0, "alice"), (0, "bob")] == world.sent()
+
+
+def test_escalate_to_step() -> None:
+    """The main walk goes on at the step that is named."""
+    world = World.opened(a_policy(wait("1h"), wait("1h"), notify("user:alice"))).run()
+    reasons = [world.command(Escalated, step=step) for step in (3, -1, 2)]
+    world.run()
+
+    assert [Reason.NOT_APPLICABLE, Reason.NOT_APPLICABLE, Reason.ESCALATED] == reasons
+    assert [(0, "alice")] == world.sent()
+
+
+def test_reassigned_wait() -> None:
+    """Handing it over lets the wait start again in full."""
+    world = opened()
+    world.advance(9 * MINUTE)
+    world.command(Reassigned, to="carol")
+    world.advance(9 * MINUTE)
+    before = [person for _, person in world.sent()]
+    world.advance(MINUTE)
+
+    assert ["alice", "carol"] == before
+    assert (19 * 60, "bob") == world.sent()[-1]
+
+
+def test_metadata() -> None:
+    """What was set is of both kinds; setting nothing removes the key."""
+    world = opened()
+    owner = Reference(type="User", id="u1")
+    world.command(MetadataSet, key="owner", texts=("x",), references=(owner,))
+    both = (world.incident.metadata["owner"], world.incident.references["owner"])
+    world.command(MetadataSet, key="owner")
+
+    assert (("x",), (owner,)) == both
+    assert {} == world.incident.metadata
+    assert {} == world.incident.references
+
+
+@pytest.mark.parametrize(
+    ("when", "first", "second"),
+    [
+        (ResolveWhen.ALL, Status.TRIGGERED, Status.RESOLVED),
+        (ResolveWhen.ANY, Status.RESOLVED, Status.RESOLVED),
+        (ResolveWhen.NEVER, Status.TRIGGERED, Status.TRIGGERED),
+    ],
+)
+def test_alerts_end(when: ResolveWhen, first: Status, second: Status) -> None:
+    """An integration says which resolved alerts close an incident."""
+    world = opened(resolve_when=when)
+    world.alert(a_firing("b"))
+    world.alert(a_resolved("b"))
+    after_one = world.incident.status
+    world.alert(a_resolved("a"))
+
+    assert (first, second) == (after_one, world.incident.status)
+
+
+def test_unknown_alert_ends() -> None:
+    """That an alert is over which never joined closes nothing."""
+    world = opened()
+    world.alert(a_resolved("z"))
+
+    assert Status.TRIGGERED is world.incident.status
+    assert 1 == world.incident.firing_count
+
+
+def test_redelivered() -> None:
+    """The same delivery again changes nothing, also after the alert ended."""
+    world = opened()
+    world.alert(a_firing("b"))
+    world.alert(a_resolved("b"))
+
+    assert Reason.ALERT_REPEATED is world.alert(a_firing("b"))
+    assert 1 == world.incident.firing_count
+
+
+def test_next_occurrence() -> None:
+    """A later start of a firing alert is news; an older end of it is late."""
+    world = opened(alert=a_firing(starts_at=START))
+    later = a_firing(number=2, starts_at=START + HOUR)
+    joined = world.alert(later)
+    stale = world.alert(a_resolved(number=3, starts_at=START))
+
+    assert Reason.ALERT_JOINED is joined
+    assert Reason.LATE is stale
+    assert Status.TRIGGERED is world.incident.status
+
+
+def test_counted() -> None:
+    """Where a volume gate may ask, repeats are kept in the history; else not."""
+    gate = {"kind": "volume_gate", "notices": 1, "within": "1h"}
+    counted = World.opened(a_policy(gate)).run()
+    bare = opened()
+    repeat = AlertsReceived(at=START, alerts=(a_firing(number=2),))
+
+    assert Reason.ALERT_COUNTED is counted.happen(repeat).reason
+    assert Reason.ALERT_REPEATED is bare.happen(repeat).reason
+    assert 2 == len(counted.incident.notices)
+
+
+def test_labels_are_bounded() -> None:
+    """At most 64 keys with 20 values each come from labels."""
+    world = opened()
+    world.alert(a_firing("b", labels={f"k{n}": "v" for n in range(70)}))
+    for number in range(30):
+        labels = {"k0": f"v{number}"}
+        world.alert(a_firing(f"c{number}", labels=labels))
+
+    assert 64 == len(world.incident.metadata)
+    assert 20 == len(world.incident.metadata["k0"])
+
+
+def test_report_on_nothing() -> None:
+    """A report of a page that is over comes too late; one of a webhook is recorded."""
+    world = opened()
+    fields: dict[str, Any] = {"at": START, "rule": 0, "attempt": 1}
+    failed, sent = Outcome.FAILED, Outcome.SENT
+    reasons = [
+        world.happen(DeliveryReported(page=page, outcome=outcome, **fields)).reason
+        for page, outcome in [
+            ("9.9.9.9.x", sent),
+            ("webhook.1.0.1.1", sent),
+            ("webhook.1.0.1.1", failed),
+            ("tell.x", sent),
+        ]
+    ]
+
+    assert [
+        Reason.LATE,
+        Reason.WEBHOOK_ANSWERED,
+        Reason.WEBHOOK_FAILED,
+        Reason.STALE,
+    ] == reasons
+
+
+def test_time_does_not_run_back() -> None:
+    """An event from the past is decided as of the last one there was."""
+    world = opened()
+    world.advance(MINUTE)
+    world.alert(a_firing("b"))
+    world.happen(Acknowledged(at=START - HOUR, id="x", by="bob"))
+
+    assert START + MINUTE == world.incident.last_at == world.incident.acknowledged_at
+
+
+def test_sends_only_while_triggered() -> None:
+    """No timer of one that was taken sends anything."""
+    world = opened()
+    world.command(Acknowledged)
+    count = len(world.of(Send))
+    world.advance(24 * HOUR)
+
+    assert count == len(world.of(Send))
