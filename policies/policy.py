@@ -21,11 +21,12 @@ from policies.steps import (
     VolumeGateStep,
     can_page,
 )
-from policies.targets import Name, PolicyTarget
+from policies.targets import Name, PolicyTarget, ScheduleTarget, TeamTarget
 
 STEPS_MAX = 100
 REPEATS_MAX = 100
 HASH_BYTES = 16
+IMPROVISED = "improvised"
 
 
 class Repeat(BaseModel):
@@ -81,6 +82,27 @@ class Policy(BaseModel):
             yield from _named_by(step)
         if self.fallback is not None:
             yield self.fallback
+
+
+def improvised(
+    channels: tuple[str, ...] = (), team_wait: timedelta | None = None
+) -> Policy:
+    """
+    Return the policy of an incident that was opened without one.
+
+    Whoever is on call in the team's default schedule is paged at once, the whole team
+    after a while, if that is wanted (SEMANTICS 2).
+
+    Args:
+        channels: Exactly these channels, in place of the urgency's.
+        team_wait: How long the team waits; None: it is not paged.
+    """
+    on_call = NotifyStep(targets=(ScheduleTarget(),), channels=channels)
+    if team_wait is None:
+        return Policy(id=IMPROVISED, steps=(on_call,))
+    team = NotifyStep(targets=(TeamTarget(),), channels=channels, wait_before=team_wait)
+
+    return Policy(id=IMPROVISED, steps=(on_call, team))
 
 
 class Snapshot(BaseModel):

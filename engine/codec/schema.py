@@ -71,7 +71,7 @@ RECORD = Shape(AlertRecord, status="s", title="t", starts_at="b", changed_at="c"
 RESPONDER = Shape(Responder, (RULE,), person="p", target="t", why="w", rules="r")
 COMMENT = Shape(Comment, id="i", text="x")
 STEP = Shape(StepRef, policy="p", step="s")
-AWAITED = Shape(Awaited, (STEP,), step="s", pages="p")
+AWAITED = Shape(Awaited, (STEP,), step="s", round="r", pages="p")
 LAST_ROUND = Shape(LastRound, (STEP, AWAITED), walk="w", awaited="a", unreached="u")
 WALK = Shape(
     Walk,
@@ -89,6 +89,7 @@ WALK = Shape(
     candidates="c",
     is_waited="w",
     entered="e",
+    further="f",
     repeats="n",
     is_loud="y",
     is_waiving="v",
@@ -158,6 +159,8 @@ INCIDENT = Shape(
     last_at="a",
     last_order="o",
     last_sent_at="e",
+    paged_at="ea",
+    paged="eb",
     acknowledged_for="kf",
     acknowledged_at="ka",
     acknowledged_by="kb",

@@ -43,7 +43,10 @@ def resolve_targets(
     call = asking_call(incident, event.walk, event.generation)
     if walk is None and call is None:
         return Decision(incident=incident, reason=Reason.STALE)
-    incident = _with_policies(incident, event.policies, event.snapshot, snapshot, at)
+    entered = walk.entered if walk else 0
+    incident = _with_policies(
+        incident, event.policies, event.snapshot, snapshot, at, entered
+    )
     if call is not None:
         return _answer_call(incident, call, event.responders, at)
     assert walk is not None
@@ -173,11 +176,12 @@ def _awaiting(incident: Incident, pages: tuple[str, ...], asked: Walk) -> Incide
     if not pages:
         return incident
     ref, walk = ref_of(asked), walk_of(incident, asked.id)
-    if walk is not None and walk.round == asked.round:
-        return keep_walk(incident, walk, await_pages(walk, ref, pages))
-    if walk is not None or asked.has_reached:
+    if walk is not None:
+        awaiting = await_pages(walk, ref, asked.round, pages)
+        return keep_walk(incident, walk, awaiting)
+    if asked.has_reached:
         return incident
-    waiting = last_round_of(await_pages(asked, ref, pages))
+    waiting = last_round_of(await_pages(asked, ref, asked.round, pages))
     rounds = tuple(last for last in incident.last_rounds if last.walk != asked.id)
 
     return changed(incident, last_rounds=(*rounds, waiting))
@@ -221,11 +225,12 @@ def _with_policies(
     hashed: str | None,
     snapshot: Snapshot | None,
     at: datetime,
+    entered: int = 0,
 ) -> Incident:
     """Take over a snapshot that has more policies, and start those that are named."""
     if snapshot is not None and snapshot.hash == hashed:
         incident = changed(incident, snapshot=snapshot)
     for policy in policies:
-        incident = start_walk(incident, policy, at).incident
+        incident = start_walk(incident, policy, at, entered + 1).incident
 
     return incident

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from engine.core.asking import start_call
 from engine.core.changing import changed
-from engine.core.effects import Effect
 from engine.core.events import Escalated
-from engine.core.incident import Decision, Incident, Status, Walk
+from engine.core.incident import Decision, Incident, Walk
 from engine.core.reasons import Reason
+from engine.core.starting import wanted_again
 from engine.core.walk import (
-    next_round,
+    has_more_rounds,
+    next_further_round,
     policy_of,
     put_walk,
     start_main_walk,
@@ -42,25 +43,27 @@ def _to_targets(
     incident: Incident, command: Escalated, snapshot: Snapshot | None, at: datetime
 ) -> Decision:
     """Page targets and start policies beside the main walk, which goes on as it was."""
+    before = incident
     if snapshot is not None and snapshot.hash == command.snapshot:
         incident = changed(incident, snapshot=snapshot)
-    incident = _triggered(incident)
-    reason = Reason.ESCALATED
+    again = wanted_again(incident)
+    refused = None
     for target in command.targets:
         if isinstance(target, PolicyTarget):
-            begun = start_walk(incident, target.id, at)
-            incident = begun.incident
-            is_new = begun.reason is Reason.POLICY_STARTED
-            reason = reason if is_new else begun.reason
+            begun = start_walk(again, target.id, at)
+            again = begun.incident
+            refused = None if begun.reason is Reason.POLICY_STARTED else begun.reason
     people = tuple(t for t in command.targets if not isinstance(t, PolicyTarget))
-    effects: tuple[Effect, ...] = ()
     if people:
-        incident, question = start_call(
-            incident, people, command.urgency, command.channels, at
+        called, question = start_call(
+            again, people, command.urgency, command.channels, at
         )
-        effects, reason = (question,), Reason.ESCALATED
+        return Decision(incident=called, effects=(question,), reason=Reason.ESCALATED)
+    if refused is not None and len(again.walks) == len(incident.walks):
+        # Nothing came of it: whoever has taken the incident keeps it.
+        return Decision(incident=before, reason=refused)
 
-    return Decision(incident=incident, effects=effects, reason=reason)
+    return Decision(incident=again, reason=Reason.ESCALATED)
 
 
 def _to_step(
@@ -71,11 +74,12 @@ def _to_step(
     policy = policy_of(incident, main) if main is not None else root
     if not 0 <= step < len(policy.steps):
         return Decision(incident=incident, reason=Reason.NOT_APPLICABLE)
+    before = incident
     if main is None:
-        incident = start_main_walk(_triggered(incident), at)
+        incident = start_main_walk(wanted_again(incident), at)
         main = walk_of(incident, incident.main)
     if main is None:
-        return Decision(incident=incident, reason=Reason.NOT_APPLICABLE)
+        return Decision(incident=before, reason=Reason.NOT_APPLICABLE)
 
     return Decision(
         incident=_at_step(incident, main, step, at), reason=Reason.ESCALATED
@@ -90,18 +94,18 @@ def _hurry(incident: Incident, main: Walk, at: datetime) -> Decision:
         step += 1
     if step < len(policy.steps) or policy.fallback is not None:
         is_at_round_end = step == len(policy.steps) > main.step
-        if is_at_round_end and main.round <= policy.repeat.count:
+        if is_at_round_end and has_more_rounds(incident, main):
             return _to_next_round(incident, main, at)
         hurried = _at_step(incident, main, step, at)
         return Decision(incident=hurried, reason=Reason.ESCALATED)
-    if main.round <= policy.repeat.count:
+    if has_more_rounds(incident, main):
         return _to_next_round(incident, main, at)
 
     return Decision(incident=incident, reason=Reason.NOTHING_LEFT)
 
 
 def _to_next_round(incident: Incident, main: Walk, at: datetime) -> Decision:
-    again = next_round(incident, main, at)
+    again = next_further_round(incident, main, at)
     walk = walk_of(again, main.id)
     assert walk is not None
 
@@ -121,18 +125,3 @@ def _at_step(incident: Incident, main: Walk, step: int, at: datetime) -> Inciden
     )
 
     return put_walk(incident, main, now)
-
-
-def _triggered(incident: Incident) -> Incident:
-    """Return the incident as one that nobody has taken: somebody wants more."""
-    if incident.status is Status.TRIGGERED:
-        return incident
-
-    return changed(
-        incident,
-        status=Status.TRIGGERED,
-        acknowledged_at=None,
-        acknowledged_by=None,
-        snoozed_by=None,
-        returns_at=None,
-    )

@@ -51,6 +51,7 @@ class Awaited:
     """Pages of a notify step that may still reach somebody; none has so far."""
 
     step: StepRef
+    round: int = 1
     pages: tuple[str, ...]
 
 
@@ -72,10 +73,11 @@ class Walk:
         candidates: Whom the answer to a look-up named, while a turn is asked for.
         is_waited: Whether the step's own wait or window is what it waits for.
         entered: How many policies it has entered by branch or fallback.
+        further: How many of the policy's further rounds it has begun.
         repeats: How often each repeat step sent it back, by the step's index.
         is_loud: Whether a policy that it left for its fallback could page.
         is_waiving: Whether nobody was reached, so that waits are waived.
-        awaited: Notify steps of this round of which it is not known yet.
+        awaited: Notify steps of which it is not known yet whether they reach anybody.
         unreached: Notify steps of this round that reached nobody.
         has_reached: Whether any step of this round has reached somebody.
     """
@@ -93,6 +95,7 @@ class Walk:
     candidates: tuple[Responder, ...] = ()
     is_waited: bool = False
     entered: int = 0
+    further: int = 0
     repeats: Mapping[str, int] = field(default_factory=dict[str, int])
     is_loud: bool = False
     is_waiving: bool = False
@@ -212,6 +215,7 @@ class Incident:
         last_at: The time of the last event: time never runs backwards here.
         last_order: The last order given to a timer.
         last_sent_at: When the last notification was asked for.
+        paged_at: When pages were started last, and for whom in that instant.
         acknowledged_for: How long an acknowledgement lasts; None: for good.
         returns_at: When an acknowledgement or a snooze ends by itself.
         parent: The incident it is a part of; children follow it.
@@ -253,6 +257,8 @@ class Incident:
     last_at: datetime
     last_order: int = 0
     last_sent_at: datetime | None = None
+    paged_at: datetime | None = None
+    paged: tuple[str, ...] = ()
     acknowledged_for: timedelta | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None

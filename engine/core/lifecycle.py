@@ -37,7 +37,7 @@ from engine.core.incident import Decision, Incident, Status
 from engine.core.page import stop_pages
 from engine.core.reasons import Reason
 from engine.core.receiving import see
-from engine.core.starting import begin_again, halt
+from engine.core.starting import begin_again, halt, wanted_again
 from engine.core.walk import keep_walk, wait_again, walk_of
 from policies.policy import Snapshot
 from policies.targets import UserTarget
@@ -62,9 +62,11 @@ def obey(
     refused = _refusal(incident, command)
     if refused is not None:
         return Decision(incident=incident, reason=refused)
-    decision = _obey(incident, command, snapshot, at)
-    if decision.incident is incident:
-        return decision
+    # Whom somebody wants paged now is paged, also if they were in this very instant.
+    asked = changed(incident, paged=())
+    decision = _obey(asked, command, snapshot, at)
+    if decision.incident is asked:
+        return changed(decision, incident=incident)
 
     return decision.then(see(decision.incident, command.id))
 
@@ -184,8 +186,8 @@ def _snooze(incident: Incident, command: Snoozed) -> Decision:
 
 def _reassign(incident: Incident, command: Reassigned, at: datetime) -> Decision:
     """Page somebody else; the wait that is under way starts again in full."""
-    stopped, effects = stop_pages(incident)
-    stopped = changed(stopped, status=Status.TRIGGERED, returns_at=None, last_rounds=())
+    stopped, effects = stop_pages(wanted_again(incident))
+    stopped = changed(stopped, last_rounds=())
     for walk_id in [walk.id for walk in stopped.walks]:
         walk = walk_of(stopped, walk_id)
         assert walk is not None
@@ -239,7 +241,9 @@ def _follow(incident: Incident, event: ParentMoved, at: datetime) -> Decision:
             return _noted(incident, Reason.NOT_APPLICABLE)
         case Following.ACKNOWLEDGE:
             followed = _acknowledge(incident, event.by, at)
-            return changed(followed, reason=Reason.FOLLOWED)
+            # It is the parent's time-out that counts.
+            quiet = changed(followed.incident, returns_at=None)
+            return changed(followed, incident=quiet, reason=Reason.FOLLOWED)
         case Following.RESOLVE:
             return end(incident, Status.RESOLVED, Reason.FOLLOWED, event.by, at)
 

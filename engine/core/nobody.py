@@ -19,9 +19,11 @@ LOOK_AGAIN_EVERY = timedelta(minutes=5)
 PUBLISHED: tuple[Effect, ...] = (Publish(notice=Notice.NOBODY_REACHED),)
 
 
-def await_pages(walk: Walk, step: StepRef, pages: tuple[str, ...]) -> Walk:
-    """Return a walk that knows which pages of a step may reach somebody."""
-    return changed(walk, awaited=(*walk.awaited, Awaited(step=step, pages=pages)))
+def await_pages(walk: Walk, step: StepRef, number: int, pages: tuple[str, ...]) -> Walk:
+    """Return a walk that knows which pages of a step of a round may reach somebody."""
+    awaited = Awaited(step=step, round=number, pages=pages)
+
+    return changed(walk, awaited=(*walk.awaited, awaited))
 
 
 def missed(incident: Incident, walk: Walk, step: StepRef) -> Walk:
@@ -38,10 +40,11 @@ def missed(incident: Incident, walk: Walk, step: StepRef) -> Walk:
 def note_reached(incident: Incident, page_id: str) -> Incident:
     """Note that a page has reached somebody: its walk waits as it should again."""
     for walk in incident.walks:
-        if _awaits(walk.awaited, page_id):
-            reached = changed(
-                walk, is_waiving=False, awaited=(), unreached=(), has_reached=True
-            )
+        known = [one for one in walk.awaited if page_id in one.pages]
+        if known:
+            reached = changed(walk, is_waiving=False, awaited=())
+            if any(one.round == walk.round for one in known):
+                reached = changed(reached, unreached=(), has_reached=True)
             incident = keep_walk(incident, walk, reached)
     rounds = tuple(
         last for last in incident.last_rounds if not _awaits(last.awaited, page_id)
@@ -100,7 +103,7 @@ def look_again(incident: Incident, at: datetime) -> Incident:
 def _look_again_later(incident: Incident, ref: StepRef, at: datetime) -> Incident:
     policy = incident.snapshot.policies.get(ref.policy)
     step = policy.steps[ref.step] if policy else None
-    if not isinstance(step, NotifyStep):
+    if not isinstance(step, NotifyStep) or not step.targets:
         return incident
     order = incident.last_order + 1
     call = Call(
@@ -122,13 +125,17 @@ def _failed_under_way(
     awaited, failed = _take(walk.awaited, page_id)
     if failed is None:
         return keep_walk(incident, walk, changed(walk, awaited=awaited)), ()
-    is_latest = walk.awaited[-1].step == failed
+    is_latest = walk.awaited[-1] is failed
+    is_of_round = failed.round == walk.round
     left = changed(walk, awaited=awaited)
     if not is_latest:
         # A later step may reach somebody yet: the waits after that one stay.
-        noted = changed(left, unreached=(*left.unreached, failed))
+        unreached = (*left.unreached, failed.step) if is_of_round else left.unreached
+        noted = changed(left, unreached=unreached)
         return keep_walk(incident, walk, noted), PUBLISHED
-    noted = missed(incident, left, failed)
+    noted = missed(incident, left, failed.step)
+    if not is_of_round:
+        noted = changed(noted, unreached=left.unreached)
     incident = keep_walk(incident, walk, noted)
     if noted.is_waiving:
         incident = wait_ends(incident, noted, at)
@@ -140,7 +147,7 @@ def _failed_at_last(
     incident: Incident, last: LastRound, page_id: str
 ) -> tuple[Incident, tuple[Effect, ...]]:
     awaited, failed = _take(last.awaited, page_id)
-    unreached = (*last.unreached, failed) if failed else last.unreached
+    unreached = (*last.unreached, failed.step) if failed else last.unreached
     noted = changed(last, awaited=awaited, unreached=unreached)
     rounds = tuple(noted if one is last else one for one in incident.last_rounds)
 
@@ -164,8 +171,8 @@ def _handed_over(
 
 def _take(
     awaited: tuple[Awaited, ...], page_id: str
-) -> tuple[tuple[Awaited, ...], StepRef | None]:
-    """Take a page out; return the step too if that was the last one it had."""
+) -> tuple[tuple[Awaited, ...], Awaited | None]:
+    """Take a page out; return the entry too if that was the last one it had."""
     left: list[Awaited] = []
     failed = None
     for one in awaited:
@@ -173,7 +180,7 @@ def _take(
         if pages:
             left.append(changed(one, pages=pages))
         elif page_id in one.pages:
-            failed = one.step
+            failed = one
         else:
             left.append(one)
 

@@ -127,15 +127,21 @@ def _start(
 ) -> Started:
     incident = started.incident
     known = [page for page in incident.pages if page.person == responder.person]
-    now = next((page for page in known if page.started_at == at), None)
-    if now is not None:
-        ids = started.pages if now.id in started.pages else (*started.pages, now.id)
-        return changed(started, pages=ids)
+    if incident.paged_at == at and responder.person in incident.paged:
+        now = {page.id for page in known if page.started_at == at}
+        return changed(started, pages=(*started.pages, *(now - {*started.pages})))
     rules = _merged_rules(responder.rules, known, at)
     page = _page(incident, responder.person, rules, request, at)
     for older in known:
         incident = put_page(incident, older, changed(older, due=None))
-    added = changed(incident, pages=(*incident.pages, page), last_order=page.order)
+    paged_now = incident.paged if incident.paged_at == at else ()
+    added = changed(
+        incident,
+        pages=(*incident.pages, page),
+        last_order=page.order,
+        paged_at=at,
+        paged=(*paged_now, responder.person),
+    )
     sent = _send_due(
         added,
         page,
@@ -182,13 +188,13 @@ def _merged_rules(
     """
     left = [
         Rule(
-            delay=max(NO_TIME, page.started_at + rule.delay - at),
-            method=rule.method,
-            channel=rule.channel,
+            delay=max(NO_TIME, _due_of(page, number) - at),
+            method=page.rules[number].method,
+            channel=page.rules[number].channel,
         )
         for page in older
         if page.due
-        for rule in page.rules[page.rule :]
+        for number in range(page.rule, len(page.rules))
     ]
     kept = list(rules)
     for old in left:
@@ -199,6 +205,13 @@ def _merged_rules(
             kept[same[0]] = old
 
     return tuple(sorted(kept, key=lambda rule: rule.delay))
+
+
+def _due_of(page: Page, rule: int) -> datetime:
+    """Return when a rule goes out; the next one may be due early, after a failure."""
+    due = page.started_at + page.rules[rule].delay
+
+    return min(due, page.due) if page.due and rule == page.rule else due
 
 
 def _send_due(

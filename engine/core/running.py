@@ -138,7 +138,7 @@ def _passed(
 
 
 def _notify(incident: Incident, walk: Walk, step: NotifyStep, at: datetime) -> Decision:
-    started = _start_policies(incident, step, at)
+    started = _start_policies(incident, walk, step, at)
     if looked_up(incident, step.targets):
         asked, question = ask_who(started.incident, walk, step, at)
         return Decision(incident=asked, effects=(question,), reason=Reason.LOOKING_UP)
@@ -153,12 +153,14 @@ def _notify(incident: Incident, walk: Walk, step: NotifyStep, at: datetime) -> D
     return _passed(known, moved, at, Reason.NOT_CONFIGURED, *PUBLISHED)
 
 
-def _start_policies(incident: Incident, step: NotifyStep, at: datetime) -> Begun:
+def _start_policies(
+    incident: Incident, walk: Walk, step: NotifyStep, at: datetime
+) -> Begun:
     """Start a walk for each policy among the targets; tell what became of the last."""
     begun = Begun(incident=incident, reason=Reason.POLICY_STARTED)
     for target in step.targets:
         if isinstance(target, PolicyTarget):
-            begun = start_walk(begun.incident, target.id, at)
+            begun = start_walk(begun.incident, target.id, at, walk.entered + 1)
 
     return begun
 
@@ -280,5 +282,10 @@ def _repeat(incident: Incident, walk: Walk, step: RepeatStep, at: datetime) -> D
 
 
 def name_of(incident: Incident, walk: Walk) -> str:
-    """Name a step as it runs now: the same after a crash, never twice."""
-    return f"{walk.id}.{walk.step}.{walk.round}.{incident.start}"
+    """
+    Name a step as it runs now: the same after a crash, never twice.
+
+    Its generation parts what walk, step, round and start do not: a walk enters another
+    policy in the same round, and somebody may send it back (docs/adr/0009).
+    """
+    return f"{walk.id}.{walk.step}.{walk.round}.{incident.start}.{walk.generation}"

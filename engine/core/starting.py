@@ -37,6 +37,26 @@ def halt(incident: Incident) -> tuple[Incident, tuple[Effect, ...]]:
     return halted, effects
 
 
+def wanted_again(incident: Incident) -> Incident:
+    """
+    Return the incident as one that nobody has taken: somebody wants another page.
+
+    If nobody answers that page either, it has run out of people to tell.
+    """
+    if incident.status is Status.TRIGGERED:
+        return changed(incident, has_run_out=True)
+
+    return changed(
+        incident,
+        status=Status.TRIGGERED,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        snoozed_by=None,
+        returns_at=None,
+        has_run_out=True,
+    )
+
+
 def begin_again(incident: Incident, reason: Reason, at: datetime) -> Decision:
     """Begin to start again: ask for the policies as they are now."""
     halted, effects = halt(incident)
@@ -72,7 +92,9 @@ def go_on(
     restart = incident.restart
     if restart is None or restart.generation != event.generation:
         return Decision(incident=incident, reason=Reason.STALE)
-    if snapshot is None or snapshot.hash != event.snapshot:
+    is_fresh = snapshot is not None and snapshot.hash == event.snapshot
+    # What somebody has started meanwhile walks on policies that it may not have.
+    if snapshot is None or not is_fresh or incident.walks:
         return _start(incident, Reason.RESTARTED_UNCHANGED, restart.at)
 
     return _start(changed(incident, snapshot=snapshot), Reason.RESTARTED, restart.at)

@@ -29,9 +29,19 @@ class Begun:
     reason: Reason
 
 
-def start_walk(incident: Incident, policy: str, at: datetime) -> Begun:
-    """Start a walk at step 1 of a policy, beside those there are, within the bounds."""
-    refused = _refusal(incident, policy)
+def start_walk(
+    incident: Incident, policy: str, at: datetime, entered: int = 0
+) -> Begun:
+    """
+    Start a walk at step 1 of a policy, beside those there are, within the bounds.
+
+    Args:
+        incident: Where it walks.
+        policy: What it walks.
+        at: When it starts.
+        entered: How many policies led here: two that start each other come to an end.
+    """
+    refused = _refusal(incident, policy, entered)
     if refused is not None:
         return Begun(incident=incident, reason=refused)
     known = incident.snapshot.policies[policy]
@@ -45,13 +55,14 @@ def start_walk(incident: Incident, policy: str, at: datetime) -> Begun:
         due=_due(known, 0, at, is_waiving=False),
         order=order,
         left_at=at,
+        entered=entered,
     )
     started = changed(incident, walks=(*incident.walks, walk), last_order=order)
 
     return Begun(incident=started, reason=Reason.POLICY_STARTED)
 
 
-def _refusal(incident: Incident, policy: str) -> Reason | None:
+def _refusal(incident: Incident, policy: str, entered: int) -> Reason | None:
     """Tell why no walk starts in a policy, if none does."""
     if policy not in incident.snapshot.policies:
         return Reason.MISSING
@@ -60,7 +71,7 @@ def _refusal(incident: Incident, policy: str) -> Reason | None:
     if len(incident.walks) >= WALKS_MAX:
         return Reason.TOO_MANY_WALKS
 
-    return None
+    return Reason.TOO_MANY_POLICIES if entered > ENTERED_MAX else None
 
 
 def start_main_walk(incident: Incident, at: datetime) -> Incident:
@@ -106,9 +117,9 @@ def advance(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
     policy = policy_of(incident, walk)
     if walk.step + 1 < len(policy.steps):
         return go_to(incident, walk, walk.step + 1, ran_at)
-    if walk.round <= policy.repeat.count:
+    if has_more_rounds(incident, walk):
         began_at = max(ran_at + policy.repeat.delay, _next_round_at(walk))
-        return next_round(incident, walk, began_at)
+        return next_further_round(incident, walk, began_at)
     if policy.fallback is not None:
         behind = changed(
             _left(walk, ran_at),
@@ -128,6 +139,18 @@ def go_to(incident: Incident, walk: Walk, step: int, ran_at: datetime) -> Incide
     return put_walk(incident, walk, changed(_left(walk, ran_at), step=step, due=due))
 
 
+def has_more_rounds(incident: Incident, walk: Walk) -> bool:
+    """Tell whether the policy wants a walk to begin again; repeat steps count apart."""
+    return walk.further < policy_of(incident, walk).repeat.count
+
+
+def next_further_round(incident: Incident, walk: Walk, began_at: datetime) -> Incident:
+    """Begin the next of the policy's further rounds."""
+    counted = changed(walk, further=walk.further + 1)
+
+    return next_round(*_replaced(incident, walk, counted), began_at)
+
+
 def next_round(incident: Incident, walk: Walk, began_at: datetime) -> Incident:
     """Begin the policy's steps again at this time."""
     policy = policy_of(incident, walk)
@@ -137,7 +160,6 @@ def next_round(incident: Incident, walk: Walk, began_at: datetime) -> Incident:
         round=walk.round + 1,
         round_began_at=began_at,
         due=_due(policy, 0, began_at, is_waiving=walk.is_waiving),
-        awaited=(),
         unreached=(),
         has_reached=False,
     )
@@ -185,6 +207,7 @@ def _entered(walk: Walk, policy: str, at: datetime, *, is_loud: bool) -> Walk:
         round_began_at=at,
         due=at,
         entered=walk.entered + 1,
+        further=0,
         repeats={},
         is_loud=is_loud,
     )
@@ -211,7 +234,9 @@ def end_walk(incident: Incident, walk: Walk, *, quietly: bool = False) -> Incide
 
 def last_round_of(walk: Walk) -> LastRound:
     """Return what stays to be known of a walk that is over."""
-    return LastRound(walk=walk.id, awaited=walk.awaited, unreached=walk.unreached)
+    awaited = tuple(one for one in walk.awaited if one.round == walk.round)
+
+    return LastRound(walk=walk.id, awaited=awaited, unreached=walk.unreached)
 
 
 def put_walk(incident: Incident, before: Walk, after: Walk) -> Incident:
@@ -233,7 +258,8 @@ def keep_walk(incident: Incident, before: Walk, after: Walk) -> Incident:
 def wait_again(incident: Incident, walk: Walk, at: datetime) -> Incident:
     """Let a walk that waits wait again, in full."""
     policy = policy_of(incident, walk)
-    if walk.asked_at or walk.due is None or walk.step >= len(policy.steps):
+    is_waiting = walk.due is not None and not (walk.asked_at or walk.is_waited)
+    if not is_waiting or walk.step >= len(policy.steps):
         return incident
     due = _due(policy, walk.step, at, is_waiving=False)
 

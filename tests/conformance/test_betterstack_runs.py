@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.core.events import Acknowledged, CommentEdited, Resolved
+from policies.policy import improvised
 from tests.conformance.running import (
     MONDAY,
     Run,
@@ -334,7 +335,7 @@ async def _severity() -> dict[str, Any]:
 
 @run_of("without policy and team_wait nobody else is told")
 async def _without_policy() -> dict[str, Any]:
-    run = await (await Run(a_policy(notify("schedule:primary"))).open()).advance(9999)
+    run = await (await Run(improvised()).open()).advance(9999)
     # Alice is who is on call in the default team's schedule.
     words = {"alice": "current on-call of the default calendar"}
 

@@ -1,12 +1,21 @@
 """What people and sources may do to an incident, row by row."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from engine.core.effects import Following, Notice, Publish, Send, Tell, Withdraw
+from engine.core.effects import (
+    Following,
+    Notice,
+    Publish,
+    Send,
+    TakeSnapshot,
+    Tell,
+    Withdraw,
+)
 from engine.core.events import (
     Acknowledged,
     AlertsReceived,
@@ -27,6 +36,7 @@ from engine.core.events import (
     Removed,
     Reopened,
     Resolved,
+    SnapshotTaken,
     Snoozed,
     Unacknowledged,
     Unsnoozed,
@@ -35,8 +45,10 @@ from engine.core.incident import Status
 from engine.core.reasons import Reason
 from engine.directory import ResolveWhen
 from policies.metadata import Reference
+from policies.policy import Snapshot
 from policies.targets import PolicyTarget, UserTarget
 from tests.core.making import (
+    CONSOLE,
     HOUR,
     MINUTE,
     START,
@@ -552,3 +564,112 @@ def test_sends_only_while_triggered() -> None:
     world.advance(24 * HOUR)
 
     assert count == len(world.of(Send))
+
+
+def test_reported_twice() -> None:
+    """A notification is reported on once; what comes again is late."""
+    world = opened()
+    rule = CONSOLE[0]
+    world.people["bob"] = (rule, replace(rule, delay=HOUR, method="n"))
+    world.command(Escalated, targets=(UserTarget(id="bob"),))
+    world.report()
+
+    assert Reason.LATE is world.report(Outcome.FAILED)
+
+
+def test_ten_thousand_alerts() -> None:
+    """However many alerts join, each is counted, and nothing is paged for them."""
+    world = opened()
+    alerts = tuple(a_firing(f"f{number}") for number in range(10_000))
+    reason = world.alert(*alerts)
+
+    assert Reason.ALERT_JOINED is reason
+    assert (10_001, 10_001) == (world.incident.alert_count, world.incident.firing_count)
+    assert [(0, "alice")] == world.sent()
+
+
+def test_from_the_future() -> None:
+    """An event from the future is taken; what comes after is not before it."""
+    world = opened()
+    world.happen(Commented(at=START + 24 * HOUR, id="x", by="bob", text="hm"))
+    world.command(Acknowledged)
+
+    assert START + 24 * HOUR == world.incident.acknowledged_at
+
+
+def test_quiet_fallback() -> None:
+    """A policy that paged is exhausted, also when its fallback pages nobody."""
+    second = a_policy({"kind": "instructions", "text": "look"}, name="second")
+    world = World.opened(a_policy(notify("user:alice"), fallback="second"), second)
+    world.run().advance(10 * MINUTE)
+
+    assert Reason.EXHAUSTED in world.reasons
+
+
+def test_policies_that_start_each_other() -> None:
+    """Two policies that start each other come to an end, in one instant too."""
+    first = a_policy(notify("policy:second"))
+    second = a_policy(notify("policy:root"), name="second")
+    world = World.opened(first, second).run()
+
+    assert () == world.incident.walks
+    assert Reason.TOO_MANY_POLICIES in world.reasons
+
+
+def test_names_of_pages() -> None:
+    """No two runs of a step share a name, whatever sent the walk back to it."""
+    second = a_policy(notify("user:alice"), wait("1h"), name="second")
+    first = a_policy(notify("user:alice"), repeat={"delay": "1m"}, fallback="second")
+    world = World.opened(first, second).run().advance(MINUTE)
+    world.command(Escalated, step=0)
+    world.run()
+    names = [(send.page, send.rule) for send in world.sends()]
+
+    assert 3 == len(names) == len(set(names))
+
+
+def test_repeat_steps_count_apart() -> None:
+    """Repeat steps use up none of the policy's further rounds."""
+    steps = [notify("user:alice"), {"kind": "repeat", "times": 2}]
+    world = World.opened(a_policy(*steps, repeat={"count": 2})).run().advance(HOUR)
+
+    assert 5 == len(world.sent())
+
+
+@pytest.mark.parametrize(
+    "targets", [(UserTarget(id="gone"),), (UserTarget(id="dora"),)]
+)
+def test_wanted_in_vain(targets: tuple[UserTarget, ...]) -> None:
+    """Who asks for somebody who cannot be reached hears that it is exhausted."""
+    world = opened()
+    world.command(Acknowledged)
+    world.command(Escalated, targets=targets)
+    world.advance(6 * MINUTE)
+
+    assert world.incident.exhausted_at is not None
+
+
+def test_gate_is_not_opened_by_handing_over() -> None:
+    """Handing an incident over opens no gate before its time."""
+    gate = {"kind": "time_gate", "window": {"from": "12:00", "to": "13:00"}}
+    world = World.opened(a_policy(gate, notify("user:alice"))).run()
+    world.command(Reassigned, to="bob")
+    world.advance(HOUR)
+
+    assert [(0, "bob")] == world.sent()
+
+
+def test_snapshot_that_comes_late() -> None:
+    """A fresh snapshot is not taken over by one whose walks it may not know."""
+    second = a_policy(wait("1h"), name="second")
+    world = World.opened(a_policy(notify("policy:second")), second)
+    world.command(Acknowledged)
+    world.is_silent = True
+    world.command(Unacknowledged)
+    world.command(Escalated, targets=(PolicyTarget(id="second"),))
+    fresh = Snapshot.of(a_policy(notify("user:bob")))
+    [question] = world.of(TakeSnapshot)
+    taken = SnapshotTaken(at=START, generation=question.generation, snapshot=fresh.hash)
+
+    assert Reason.RESTARTED_UNCHANGED is world.happen(taken, fresh).reason
+    world.advance(2 * HOUR)

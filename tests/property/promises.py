@@ -109,7 +109,7 @@ def _page_only_while_triggered(decision: Decision) -> None:
 
 def _rest_while_attached(incident: Incident) -> None:
     """An incident that is a part of another one does nothing by itself."""
-    if incident.parent is None or incident.acknowledged_for is not None:
+    if incident.parent is None:
         return
 
     assert () == incident.walks

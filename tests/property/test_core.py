@@ -25,7 +25,6 @@ from engine.core.events import (
     Opened,
     Outcome,
     PolicyNamed,
-    Reassigned,
     Responder,
     SnapshotTaken,
     TargetsResolved,
@@ -74,8 +73,6 @@ class Life(RuleBasedStateMachine):
         self.past: list[tuple[Event, Snapshot | None, Decision]] = []
         self.count = 0
         self.has_ended_quietly = False
-        self.was_taken = False
-        self.was_reassigned = False
 
     @initialize(
         snapshot=drawing.snapshots(),
@@ -251,9 +248,7 @@ class Life(RuleBasedStateMachine):
                     TurnTaken(at=at, walk=walk, generation=generation, target=target)
                 )
             case TakeSnapshot(generation=generation):
-                # What has begun meanwhile goes on, on the policies that it began on.
-                others = st.nothing() if self.incident.walks else drawing.snapshots()
-                fresh = data.draw(st.none() | st.just(known) | others)
+                fresh = data.draw(st.none() | st.just(known) | drawing.snapshots())
                 name = fresh.hash if fresh else None
                 taken = SnapshotTaken(at=at, generation=generation, snapshot=name)
                 self._happen(taken, fresh)
@@ -265,9 +260,7 @@ class Life(RuleBasedStateMachine):
         self.past.append((event, snapshot, decision))
         self.incident = decision.incident
         keep(before, event, snapshot, decision)
-        self.was_reassigned = self.was_reassigned or isinstance(event, Reassigned)
-        if not self.was_reassigned:
-            see_gate_open(before, event, decision)
+        see_gate_open(before, event, decision)
         self._note_quiet_end(before)
         self._see_it_go_on(decision)
         self._see_who_is_paged(before, event)
@@ -283,8 +276,6 @@ class Life(RuleBasedStateMachine):
         is_same = before.start == after.start and after.status is Status.TRIGGERED
         has_ended = len(after.walks) < len(before.walks) and not after.has_run_out
         self.has_ended_quietly = is_same and (self.has_ended_quietly or has_ended)
-        is_taken = after.status is not Status.TRIGGERED
-        self.was_taken = is_taken or (self.was_taken and before.start == after.start)
 
     def _see_it_go_on(self, decision: Decision) -> None:
         """A triggered incident moves by itself, or there is a reason why not."""
@@ -298,7 +289,6 @@ class Life(RuleBasedStateMachine):
             or incident.parent
             or incident.exhausted_at
             or self.has_ended_quietly
-            or self.was_taken
             or collects
         ), decision.reason
         assert all(walk.due is None for walk in incident.walks)
@@ -308,6 +298,7 @@ class Life(RuleBasedStateMachine):
         if not isinstance(event, WokeUp | TargetsResolved | TurnTaken):
             self.paged.clear()
         known = {page.id for page in before.pages}
+        assert len(self.incident.pages) == len({p.id for p in self.incident.pages})
         for page in self.incident.pages:
             if page.id not in known:
                 name = self.paged.setdefault((page.person, page.started_at), page.id)
@@ -316,6 +307,7 @@ class Life(RuleBasedStateMachine):
     def _see_sent(self, send: Send) -> None:
         """A key is one person's, by one method, and never another one's."""
         assert send.due < send.give_up_at
+        assert (send.page, send.rule) not in self.sends
         self.sends[send.page, send.rule] = send
         name = self.keys.setdefault(send.key, (send.person, send.method, send.rule))
         assert (send.person, send.method, send.rule) == name

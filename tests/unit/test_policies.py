@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from policies.policy import Policy, Repeat, Snapshot, WhenNobody
+from policies.policy import Policy, Repeat, Snapshot, WhenNobody, improvised
 from policies.steps import LENIENT, AnyStep, NotifyStep, Step, WaitStep
 from policies.targets import (
     ALONE,
@@ -617,3 +617,21 @@ def test_equal_whatever_was_asked() -> None:
     assert (0, True) == asked
     assert first == second
     assert first.model_dump_json() == second.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("team_wait", "expected"),
+    [
+        (None, [("schedule", timedelta(0))]),
+        (3 * MINUTE, [("schedule", timedelta(0)), ("team", 3 * MINUTE)]),
+    ],
+)
+def test_improvised(
+    team_wait: timedelta | None, expected: list[tuple[str, timedelta]]
+) -> None:
+    """Without a policy whoever is on call is paged, and the team if that is wanted."""
+    policy = improvised(("sms",), team_wait)
+    steps = [step for step in policy.steps if isinstance(step, NotifyStep)]
+
+    assert expected == [(str(step.targets[0]), step.wait_before) for step in steps]
+    assert {("sms",)} == {step.channels for step in steps}
