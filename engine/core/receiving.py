@@ -24,6 +24,9 @@ ORDER_OF_NEWS = (
 METADATA_KEYS_MAX = 64
 METADATA_VALUES_MAX = 20
 STARTED_AGAIN_AT_MOST_EVERY = timedelta(hours=1)
+# Two observers of one alert, as in a pair of Prometheus servers, say that it started at
+# times so far apart (docs/adr/0010).
+OBSERVERS_DIFFER_BY = timedelta(minutes=1)
 
 
 def receive(incident: Incident, event: AlertsReceived, at: datetime) -> Decision:
@@ -96,7 +99,7 @@ def _is_of_earlier(alert: Alert, known: AlertRecord) -> bool:
     if alert.starts_at is None or known.starts_at is None:
         return False
 
-    return alert.starts_at < known.starts_at
+    return known.starts_at - alert.starts_at > OBSERVERS_DIFFER_BY
 
 
 def _is_new_occurrence(alert: Alert, known: AlertRecord) -> bool:

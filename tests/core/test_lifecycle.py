@@ -673,3 +673,11 @@ def test_snapshot_that_comes_late() -> None:
 
     assert Reason.RESTARTED_UNCHANGED is world.happen(taken, fresh).reason
     world.advance(2 * HOUR)
+
+
+def test_two_observers() -> None:
+    """An end that another observer tells of ends it, though its start differs a bit."""
+    world = opened(alert=a_firing(starts_at=START))
+    world.alert(a_resolved(starts_at=START - MINUTE))
+
+    assert Status.RESOLVED is world.incident.status

@@ -323,7 +323,11 @@ class TestLeftOver:
         assert claimed.revision
 
     async def test_resolved(self, on: OnRedis) -> None:
-        """Of a resolved incident stay state, history, alerts and its snapshot."""
+        """
+        Of a resolved incident stay state, history, alerts and its snapshot.
+
+        For a day it is known that somebody resolved it while its alert went on.
+        """
         claimed, [delivery] = await with_deliveries(on, a_send())
         await on.outbox.finish(delivery, Outcome.SENT, "", None)
         again = await claimed_by_mail(on)
@@ -333,7 +337,7 @@ class TestLeftOver:
         left = {key.decode().split("}:")[1][:6] for key in await on.redis.keys()}
         prefixes = {name.split(":")[0] for name in left}
 
-        assert {"i", "h", "a", "closed", "snap", "snapn"} == prefixes
+        assert {"i", "h", "a", "closed", "l", "snap", "snapn"} == prefixes
         assert claimed.incident_id == again.incident_id
 
     async def test_occurrences(self, on: OnRedis) -> None:

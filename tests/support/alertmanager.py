@@ -26,12 +26,13 @@ def found_alertmanager() -> str | None:
 
 @dataclass(frozen=True)
 class Alertmanager:
-    """A running Alertmanager."""
+    """A running Alertmanager; what fires there began when it did."""
 
     address: str
+    began_at: datetime
 
     def fire(self, **labels: str) -> None:
-        """Tell it of an alert that fires from now on."""
+        """Tell it of an alert that fires, as Prometheus does: with its start."""
         self._post(labels, ends_at=datetime.now(UTC) + timedelta(hours=1))
 
     def end(self, **labels: str) -> None:
@@ -39,7 +40,11 @@ class Alertmanager:
         self._post(labels, ends_at=datetime.now(UTC) - timedelta(milliseconds=1))
 
     def _post(self, labels: dict[str, str], ends_at: datetime) -> None:
-        alert = {"labels": labels, "endsAt": ends_at.isoformat()}
+        alert = {
+            "labels": labels,
+            "startsAt": self.began_at.isoformat(),
+            "endsAt": ends_at.isoformat(),
+        }
         httpx2.post(f"{self.address}/api/v2/alerts", json=[alert]).raise_for_status()
 
 
@@ -64,7 +69,7 @@ def running_alertmanager(directory: Path, webhook: str) -> Iterator[Alertmanager
             stdout=log,
             stderr=log,
         )
-    running = Alertmanager(f"http://127.0.0.1:{port}")
+    running = Alertmanager(f"http://127.0.0.1:{port}", datetime.now(UTC))
     try:
         eventually(lambda: _is_ready(running.address))
         yield running

@@ -126,7 +126,7 @@ class Driver:
         known = self._alerts[key]
         assert known.starts_at is not None
         self._alerts[key] = replace(
-            known, starts_at=known.starts_at - timedelta(minutes=1)
+            known, starts_at=known.starts_at - timedelta(minutes=2)
         )
         posting = await self.alert(key, key, fires=False)
         self._alerts[key] = known
