@@ -191,3 +191,24 @@ def test_older_page_is_taken_over() -> None:
 
     assert () == before
     assert {0, 2} == {call.step.step for call in world.incident.calls if call.step}
+
+
+def test_each_round_stands_alone() -> None:
+    """That an earlier round reached somebody says nothing of the last one."""
+    world = run(notify("user:alice"), repeat={"count": 1, "delay": "1m"})
+    world.report(SENT)
+    world.people["alice"] = ()
+    world.advance(10 * MINUTE)
+
+    assert Reason.LOOKED_AGAIN in world.reasons
+
+
+def test_failure_opens_no_gate() -> None:
+    """A failure that is learned while a gate holds does not open it."""
+    gate = {"kind": "time_gate", "window": {"from": "12:00", "to": "13:00"}}
+    world = run(notify("user:alice"), gate, notify("user:bob"))
+    world.advance(MINUTE)
+    world.report(FAILED)
+    world.run()
+
+    assert [(0, "alice")] == world.sent()
