@@ -681,3 +681,12 @@ def test_two_observers() -> None:
     world.alert(a_resolved(starts_at=START - MINUTE))
 
     assert Status.RESOLVED is world.incident.status
+
+
+def test_labels_do_not_change_what_was_set() -> None:
+    """What somebody set under a key stays exactly that, whatever labels come."""
+    world = opened()
+    world.command(MetadataSet, key="env", texts=("test",))
+    world.alert(a_firing("b", labels={"env": "prod"}))
+
+    assert ("test",) == world.incident.metadata["env"]
