@@ -690,3 +690,35 @@ def test_labels_do_not_change_what_was_set() -> None:
     world.alert(a_firing("b", labels={"env": "prod"}))
 
     assert ("test",) == world.incident.metadata["env"]
+
+
+def test_no_reminders_after_the_end() -> None:
+    """Instructions are not posted again once the incident is over."""
+    steps = {"kind": "instructions", "text": "- [ ] look", "remind_every": "1h"}
+    world = World.opened(a_policy(steps)).run()
+    world.command(Resolved)
+    world.advance(24 * HOUR)
+
+    assert Reason.REMINDED not in world.reasons
+    assert None is world.incident.next_due
+
+
+def test_stale_snapshot() -> None:
+    """Of two starts only the later one's snapshot counts."""
+    world = opened()
+    world.is_silent = True
+    for command in (Acknowledged, Unacknowledged, Acknowledged, Unacknowledged):
+        world.command(command)
+    first, second = world.of(TakeSnapshot)
+    fresh = Snapshot.of(a_policy(notify("user:bob")))
+    reasons = [
+        world.happen(
+            SnapshotTaken(
+                at=START, generation=question.generation, snapshot=fresh.hash
+            ),
+            fresh,
+        ).reason
+        for question in (first, second)
+    ]
+
+    assert [Reason.STALE, Reason.RESTARTED] == reasons

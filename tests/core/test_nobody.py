@@ -195,7 +195,7 @@ def test_older_page_is_taken_over() -> None:
 
 def test_each_round_stands_alone() -> None:
     """That an earlier round reached somebody says nothing of the last one."""
-    world = run(notify("user:alice"), repeat={"count": 1, "delay": "1m"})
+    world = run(notify("user:alice"), wait("1m"), repeat={"count": 1})
     world.report(SENT)
     world.people["alice"] = ()
     world.advance(10 * MINUTE)
