@@ -19,7 +19,7 @@ from engine.core.walk import (
 )
 from policies.policy import Snapshot
 from policies.steps import TimeGateStep, VolumeGateStep, WaitStep
-from policies.targets import PolicyTarget
+from policies.targets import AnyTarget, PolicyTarget
 
 WAITING = WaitStep | TimeGateStep | VolumeGateStep
 
@@ -46,13 +46,7 @@ def _to_targets(
     before = incident
     if snapshot is not None and snapshot.hash == command.snapshot:
         incident = changed(incident, snapshot=snapshot)
-    again = wanted_again(incident)
-    refused = None
-    for target in command.targets:
-        if isinstance(target, PolicyTarget):
-            begun = start_walk(again, target.id, at)
-            again = begun.incident
-            refused = None if begun.reason is Reason.POLICY_STARTED else begun.reason
+    again, refused = _start_policies(wanted_again(incident), command.targets, at)
     people = tuple(t for t in command.targets if not isinstance(t, PolicyTarget))
     if people:
         called, question = start_call(
@@ -64,6 +58,20 @@ def _to_targets(
         return Decision(incident=before, reason=refused)
 
     return Decision(incident=again, reason=Reason.ESCALATED)
+
+
+def _start_policies(
+    incident: Incident, targets: tuple[AnyTarget, ...], at: datetime
+) -> tuple[Incident, Reason | None]:
+    """Start a walk for each policy; tell why the last one was not, if it was not."""
+    refused = None
+    for target in targets:
+        if isinstance(target, PolicyTarget):
+            begun = start_walk(incident, target.id, at)
+            incident = begun.incident
+            refused = None if begun.reason is Reason.POLICY_STARTED else begun.reason
+
+    return incident, refused
 
 
 def _to_step(

@@ -28,11 +28,9 @@ def await_pages(walk: Walk, step: StepRef, number: int, pages: tuple[str, ...]) 
 
 def missed(incident: Incident, walk: Walk, step: StepRef) -> Walk:
     """Return a walk one of whose steps reached nobody."""
-    waives = policy_of(incident, walk).when_nobody is WhenNobody.NEXT_STEP
-
     return changed(
         walk,
-        is_waiving=walk.is_waiving or waives,
+        is_waiving=walk.is_waiving or _waives(incident, walk),
         unreached=(*walk.unreached, step),
     )
 
@@ -123,24 +121,17 @@ def _failed_under_way(
     incident: Incident, walk: Walk, page_id: str, at: datetime
 ) -> tuple[Incident, tuple[Effect, ...]]:
     awaited, failed = _take(walk.awaited, page_id)
-    if failed is None:
-        return keep_walk(incident, walk, changed(walk, awaited=awaited)), ()
-    is_latest = walk.awaited[-1] is failed
-    is_of_round = failed.round == walk.round
     left = changed(walk, awaited=awaited)
-    if not is_latest:
-        # A later step may reach somebody yet: the waits after that one stay.
-        unreached = (*left.unreached, failed.step) if is_of_round else left.unreached
-        noted = changed(left, unreached=unreached)
+    if failed is None:
+        return keep_walk(incident, walk, left), ()
+    of_round = (failed.step,) if failed.round == walk.round else ()
+    noted = changed(left, unreached=(*left.unreached, *of_round))
+    # A later step may reach somebody yet: then the waits after that one stay.
+    if walk.awaited[-1] is not failed or not _waives(incident, walk):
         return keep_walk(incident, walk, noted), PUBLISHED
-    noted = missed(incident, left, failed.step)
-    if not is_of_round:
-        noted = changed(noted, unreached=left.unreached)
-    incident = keep_walk(incident, walk, noted)
-    if noted.is_waiving:
-        incident = wait_ends(incident, noted, at)
+    waiving = changed(noted, is_waiving=True)
 
-    return incident, PUBLISHED
+    return wait_ends(keep_walk(incident, walk, waiving), waiving, at), PUBLISHED
 
 
 def _failed_at_last(
@@ -152,6 +143,11 @@ def _failed_at_last(
     rounds = tuple(noted if one is last else one for one in incident.last_rounds)
 
     return changed(incident, last_rounds=rounds), PUBLISHED if failed else ()
+
+
+def _waives(incident: Incident, walk: Walk) -> bool:
+    """Tell whether a walk's policy waives waits when nobody is reached."""
+    return policy_of(incident, walk).when_nobody is WhenNobody.NEXT_STEP
 
 
 def _awaits(awaited: tuple[Awaited, ...], page_id: str) -> bool:
