@@ -137,6 +137,8 @@ def _redis_url(settings: "Settings") -> Iterator[str]:
     from workers.embedded import embedded_redis
 
     with embedded_redis(settings.data_dir, os.environ) as redis:
+        if redis.is_shared:
+            typer.echo(f"uses the Redis that runs already in {redis.directory}")
         yield redis.url
 
 

@@ -131,6 +131,7 @@ def test_second_beside(start: Start, tmp_path: Path) -> None:
         one.wait_until_ready()
         with start("up") as two:
             two.wait_until_ready()
+            two.wait_for("uses the Redis that runs already")
             incident = fire(one, tmp_path)
             token = {"Authorization": f"Bearer {secret(tmp_path, 'api_token')}"}
             path = f"/v1/incidents/{incident}"
