@@ -16,6 +16,7 @@ from tests.contract.making import (
     LEASE,
     MILLISECOND,
     SECOND,
+    SNAPSHOT,
     START,
     a_commit,
     a_firing,
@@ -351,6 +352,41 @@ class TestCommit:
         assert opened.incident is None
         assert list(later) == [mail.content for mail in opened.mail]
         assert opened.incident_id == joined.incident_id
+
+    async def test_resolved_while_it_fires(self, backend: Backend) -> None:
+        """The next one of a key knows that somebody resolved it while it fired."""
+        claimed = await an_open_one(backend)
+        assert claimed.incident
+        await done(backend, a_commit(claimed, resolved(claimed.incident)))
+        await backend.mailbox.append([a_firing()])
+        following = await claimed_by_mail(backend)
+        opened = an_incident(following)
+        await done(
+            backend, a_commit(following, resolved(replace(opened, firing_count=0)))
+        )
+        await backend.mailbox.append([a_firing()])
+        last = await claimed_by_mail(backend)
+
+        assert claimed.incident_id == following.after
+        assert None is last.after
+
+    async def test_changed_snapshot(self, backend: Backend) -> None:
+        """An incident that starts again keeps the policies it starts on, and others."""
+        claimed = await an_open_one(backend)
+        assert claimed.incident
+        other = Snapshot.of(Policy(id="first", name="edited"))
+        await done(
+            backend, a_commit(claimed, replace(claimed.incident, snapshot=other))
+        )
+        edited = await backend.another().store.load(claimed.incident_id)
+        assert edited.incident
+        back = replace(edited.incident, snapshot=SNAPSHOT)
+        await done(backend, a_commit(edited, back))
+        again = await backend.another().store.load(claimed.incident_id)
+        assert again.incident
+
+        assert other == edited.incident.snapshot
+        assert SNAPSHOT == again.incident.snapshot
 
     async def test_mail_after_close(self, backend: Backend) -> None:
         """An incident that is closed already may change while mail waits."""

@@ -8,6 +8,7 @@ from engine.core.incident import Status
 from engine.errors import (
     ContendedError,
     EngineError,
+    KeyTakenError,
     StoreUnavailableError,
     UnclearError,
     UnreadableError,
@@ -282,6 +283,7 @@ async def test_chunked_command(world: World) -> None:
     [
         (StoreUnavailableError("redis://:secret@host"), 503, "store_unavailable"),
         (ContendedError(INCIDENT_ID, 20), 503, "contended"),
+        (KeyTakenError(INCIDENT_ID, "secret"), 409, "key_taken"),
         (UnclearError("secret"), 504, "unclear"),
         (UnreadableError("secret", "newer", is_newer=True), 503, "unreadable"),
         (EngineError("secret"), 500, "unexpected"),

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from engine.errors import (
     ContendedError,
     EngineError,
+    KeyTakenError,
     OverloadedError,
     TryAgainError,
     UnclearError,
@@ -55,6 +56,7 @@ NO_ADDRESS = Kind(
     HTTPStatus.NOT_FOUND, "unknown_ingest_address", "No integration has this address"
 )
 NO_INCIDENT = Kind(HTTPStatus.NOT_FOUND, "unknown_incident", "No such incident")
+KEY_TAKEN = Kind(HTTPStatus.CONFLICT, "key_taken", "Another incident has the key")
 NO_ROUTE = Kind(HTTPStatus.NOT_FOUND, "unknown_path", "No such path")
 NO_METHOD = Kind(
     HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Not by this method"
@@ -93,6 +95,10 @@ _NO_INCIDENT_DETAIL = (
 _ENGINE_PROBLEMS: Mapping[type[Exception], tuple[Kind, str]] = {
     UnknownIncidentError: (NO_INCIDENT, _NO_INCIDENT_DETAIL),
     MalformedIdError: (NO_INCIDENT, _NO_INCIDENT_DETAIL),
+    KeyTakenError: (
+        KEY_TAKEN,
+        "An open incident has the same dedup key: resolve that one first.",
+    ),
     OverloadedError: (OVERLOADED, "Nothing was written. Send it again a little later."),
     ContendedError: (CONTENDED, "Nothing was written. Send it again."),
     TryAgainError: (UNAVAILABLE, "Nothing is promised. Send it again a little later."),
