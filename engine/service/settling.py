@@ -59,6 +59,9 @@ PUBLISHED = {
 # Channels of what is no page: webhooks of policies, and word to other incidents.
 WEBHOOKS, INCIDENTS = "webhook", "incident"
 SENT_APART_FOR = timedelta(minutes=10)
+# A commit stays small: what is left is due at once and follows in the next one. Only a
+# single decision may ask for more.
+SENDS_MAX = 500
 # A bound for a broken policy; what is left is due at once and comes again.
 EVENTS_MAX = 1_000
 
@@ -278,6 +281,8 @@ async def settle(
             settlement.not_before = settlement.incident.next_due
             await settlement.apply(WokeUp(at=due))
         else:
+            break
+        if len(settlement.sends) >= SENDS_MAX:
             break
     if command is not None:
         if settlement.incident is None:
