@@ -141,6 +141,9 @@ class Scenario:
                 return ""
             case "ack", [key, by]:
                 return await driver.command(key, Acknowledged, by=by)
+            case "ack-at", [key, by, span]:
+                driver.clock.advance(parse_duration(span))
+                return await driver.command(key, Acknowledged, by=by)
             case "unack", [key, by]:
                 return await driver.command(key, Unacknowledged, by=by)
             case "resolve", [key, by]:

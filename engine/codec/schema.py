@@ -85,6 +85,7 @@ WALK = Shape(
     due="d",
     order="o",
     left_at="l",
+    pause="z",
     asked_at="a",
     candidates="c",
     is_waited="w",
@@ -126,7 +127,7 @@ CALL = Shape(
     step="s",
 )
 CHECKLIST = Shape(
-    Checklist, (STEP,), id="i", step="s", text="x", every="e", due="d", order="o"
+    Checklist, id="i", source="s", text="x", every="e", due="d", order="o"
 )
 RESTART = Shape(Restart, generation="g", due="d", order="o", at="a")
 INCIDENT = Shape(
@@ -170,6 +171,7 @@ INCIDENT = Shape(
     resolved_by="rb",
     parent="pa",
     children="pc",
+    has_reached="xh",
     has_run_out="xo",
     exhausts_at="xa",
     exhausted_at="xb",
@@ -276,7 +278,7 @@ CONTENTS: dict[str, Shape[Any]] = {
     "cd": Shape(Detached, at="@", id="i", by="b"),
     "ca": Shape(ChildAttached, at="@", id="i", child="c"),
     "cx": Shape(ChildDetached, at="@", id="i", child="c"),
-    "cp": Shape(ParentMoved, at="@", id="i", what="w", by="b"),
+    "cp": Shape(ParentMoved, at="@", id="i", what="w", by="b", parent="p"),
     "z": Shape(Removed, at="@", id="i", by="b"),
     "l": Shape(MetadataSet, at="@", id="i", by="b", key="k", texts="x", references="r"),
     "n": Shape(Commented, at="@", id="i", by="b", text="x"),

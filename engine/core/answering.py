@@ -48,7 +48,8 @@ def resolve_targets(
         incident, event.policies, event.snapshot, snapshot, at, entered
     )
     if call is not None:
-        return _answer_call(incident, call, event.responders, at)
+        has_more = bool(event.policies)
+        return _answer_call(incident, call, event.responders, at, has_more=has_more)
     assert walk is not None
     step = step_of(incident, walk)
     is_in_turn = isinstance(step, NotifyStep) and step.each is Each.NEXT_EACH_TIME
@@ -188,7 +189,12 @@ def _awaiting(incident: Incident, pages: tuple[str, ...], asked: Walk) -> Incide
 
 
 def _answer_call(
-    incident: Incident, call: Call, responders: tuple[Responder, ...], at: datetime
+    incident: Incident,
+    call: Call,
+    responders: tuple[Responder, ...],
+    at: datetime,
+    *,
+    has_more: bool = False,
 ) -> Decision:
     """Page whom a call found; one that looks again goes on until one is reached."""
     assert call.asked_at is not None
@@ -201,11 +207,10 @@ def _answer_call(
         return Decision(
             incident=started.incident, effects=started.effects, reason=Reason.PAGED
         )
-    effects: tuple[Effect, ...] = () if is_again else PUBLISHED
+    effects: tuple[Effect, ...] = () if is_again or has_more else PUBLISHED
+    reason = Reason.POLICY_STARTED if has_more else Reason.NOBODY_REACHED
 
-    return Decision(
-        incident=started.incident, effects=effects, reason=Reason.NOBODY_REACHED
-    )
+    return Decision(incident=started.incident, effects=effects, reason=reason)
 
 
 def _request_of(incident: Incident, call: Call, asked_at: datetime) -> PageRequest:

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from engine.core.changing import changed
 from engine.core.effects import Comment, Effect
-from engine.core.incident import Checklist, Incident, StepRef
+from engine.core.incident import Checklist, Incident
+from engine.core.page import key_of
 from policies.steps import InstructionsStep
 
 # `- [ ]`, `- []`, `* [ ]`, `1. [ ]`; ticked with x or X.
@@ -19,17 +20,18 @@ KEY = re.compile(r"\{([^{}\n]{1,200})\}")
 
 
 def post(
-    incident: Incident, step: InstructionsStep, ref: StepRef, name: str, at: datetime
+    incident: Incident, step: InstructionsStep, name: str, at: datetime
 ) -> tuple[Incident, tuple[Effect, ...]]:
-    """Post instructions; a later round does not post them again."""
-    if any(known.step == ref for known in incident.checklists):
+    """Post instructions; a later round does not post the same ones again."""
+    source = key_of(step.text)
+    if any(known.source == source for known in incident.checklists):
         return incident, ()
     text = KEY.sub(lambda found: _filled_in(incident, found), step.text)
     is_open = has_open_boxes(text)
     order = incident.last_order + 1
     checklist = Checklist(
         id=name,
-        step=ref,
+        source=source,
         text=text if is_open else "",
         every=step.remind_every,
         due=at + step.remind_every if step.remind_every and is_open else None,

@@ -316,12 +316,18 @@ class ChildDetached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentMoved:
-    """The incident that this one is a part of was acknowledged or resolved."""
+    """
+    The incident that this one is a part of was acknowledged or resolved.
+
+    Attributes:
+        parent: Which one that is: word of another one changes nothing.
+    """
 
     at: datetime
     id: str
     what: Following
     by: str
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

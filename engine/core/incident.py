@@ -69,6 +69,7 @@ class Walk:
             deadline of the answer.
         order: Of several timers due in one instant the lower order runs first.
         left_at: When the step before ran: waits count from there.
+        pause: How long it waits beside that, between two rounds or for the fallback.
         asked_at: When the step that waits for an answer ran; None if none does.
         candidates: Whom the answer to a look-up named, while a turn is asked for.
         is_waited: Whether the step's own wait or window is what it waits for.
@@ -91,6 +92,7 @@ class Walk:
     due: datetime | None = None
     order: int
     left_at: datetime
+    pause: timedelta = timedelta(0)
     asked_at: datetime | None = None
     candidates: tuple[Responder, ...] = ()
     is_waited: bool = False
@@ -169,12 +171,13 @@ class Checklist:
 
     Attributes:
         id: The comment's.
+        source: What it was made of, shortened: the same is not posted again.
         text: As it is now, with its boxes.
         due: When it is posted again; None: never.
     """
 
     id: str
-    step: StepRef
+    source: str
     text: str
     every: timedelta | None = None
     due: datetime | None = None
@@ -219,6 +222,7 @@ class Incident:
         acknowledged_for: How long an acknowledgement lasts; None: for good.
         returns_at: When an acknowledgement or a snooze ends by itself.
         parent: The incident it is a part of; children follow it.
+        has_reached: Whether anybody was reached since the last start.
         has_run_out: Whether a walk of this start has come to its end unanswered.
         exhausts_at: When it will be declared exhausted, if nobody takes it.
         started_again_at: When an alert last restarted it, exhausted as it was.
@@ -268,6 +272,7 @@ class Incident:
     resolved_by: str | None = None
     parent: str | None = None
     children: tuple[str, ...] = ()
+    has_reached: bool = False
     has_run_out: bool = False
     exhausts_at: datetime | None = None
     exhausted_at: datetime | None = None

@@ -47,6 +47,7 @@ OWN_ACTIONS = (
     Acknowledged | Unacknowledged | Resolved | Reopened | Snoozed | Unsnoozed
     | Escalated | Reassigned | Attached
 )  # fmt: skip
+WANTS_PAGES = Escalated | Reassigned | Unacknowledged | Reopened | Unsnoozed | Detached
 NOT_IN_MAINTENANCE = Acknowledged | Unacknowledged | Reopened
 # What is still possible with an incident that is over.
 AFTER_THE_END = (
@@ -63,7 +64,8 @@ def obey(
     if refused is not None:
         return Decision(incident=incident, reason=refused)
     # Whom somebody wants paged now is paged, also if they were in this very instant.
-    asked = changed(incident, paged=())
+    is_wanted = isinstance(command, WANTS_PAGES)
+    asked = changed(incident, paged=()) if is_wanted else incident
     decision = _obey(asked, command, snapshot, at)
     if decision.incident is asked:
         return changed(decision, incident=incident)
@@ -234,7 +236,7 @@ def _adopt(incident: Incident, child: str) -> Decision:
 
 def _follow(incident: Incident, event: ParentMoved, at: datetime) -> Decision:
     """Do what the incident did that this one is a part of."""
-    if incident.parent is None:
+    if incident.parent is None or event.parent not in {None, incident.parent}:
         return _noted(incident, Reason.NOT_APPLICABLE)
     match event.what:
         case Following.ACKNOWLEDGE if incident.status is Status.ACKNOWLEDGED:

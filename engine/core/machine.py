@@ -63,7 +63,7 @@ from engine.core.incident import (
 )
 from engine.core.lifecycle import obey
 from engine.core.nobody import look_again, note_page_failed, note_reached
-from engine.core.page import note_failure, note_success, page_of, run_page
+from engine.core.page import is_again, note_failure, note_success, page_of, run_page
 from engine.core.reasons import Reason
 from engine.core.receiving import join, receive
 from engine.core.running import TELL_PAGE, WEBHOOK_PAGE, run_fallback, run_step
@@ -285,7 +285,7 @@ def _watch_for_the_end(incident: Incident, at: datetime) -> Incident:
     Set the time at which the incident counts as exhausted.
 
     That is when no walk is left that could go on and every page has sent its last
-    rule, five minutes after the last notification, or at once if there never was one.
+    rule, five minutes after the last notification; at once if nobody was reached.
     What reached nobody is looked up again meanwhile, and afterwards.
     """
     if incident.last_rounds and incident.status is Status.TRIGGERED:
@@ -295,13 +295,14 @@ def _watch_for_the_end(incident: Incident, at: datetime) -> Incident:
         or not incident.has_run_out
         or incident.walks
         or incident.restart
-        or any(page.due for page in incident.pages)
+        or any(page.due and not is_again(incident, page) for page in incident.pages)
         or any(call.step is None for call in incident.calls)
     )
     if is_going_on or incident.exhausted_at:
         return changed(incident, exhausts_at=None) if incident.exhausts_at else incident
-    if incident.exhausts_at:
+    may_answer = incident.has_reached or incident.pages
+    if incident.exhausts_at and may_answer:
         return incident
-    last = incident.last_sent_at
+    last = incident.last_sent_at if may_answer else None
 
     return changed(incident, exhausts_at=max(at, last + EXHAUST_AFTER) if last else at)

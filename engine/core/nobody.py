@@ -40,7 +40,8 @@ def note_reached(incident: Incident, page_id: str) -> Incident:
     for walk in incident.walks:
         known = [one for one in walk.awaited if page_id in one.pages]
         if known:
-            reached = changed(walk, is_waiving=False, awaited=())
+            left = tuple(one for one in walk.awaited if page_id not in one.pages)
+            reached = changed(walk, is_waiving=False, awaited=left)
             if any(one.round == walk.round for one in known):
                 reached = changed(reached, unreached=(), has_reached=True)
             incident = keep_walk(incident, walk, reached)
@@ -50,7 +51,7 @@ def note_reached(incident: Incident, page_id: str) -> Incident:
     # Nobody needs to be looked for any more, whoever it was that was reached.
     calls = tuple(call for call in incident.calls if call.step is None)
 
-    return changed(incident, last_rounds=rounds, calls=calls)
+    return changed(incident, last_rounds=rounds, calls=calls, has_reached=True)
 
 
 def hand_over(incident: Incident, older: str, newer: str) -> Incident:

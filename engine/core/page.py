@@ -89,10 +89,18 @@ def note_success(incident: Incident, page: Page, rule: int) -> Incident:
 
 
 def note_failure(incident: Incident, page: Page, rule: int, at: datetime) -> Incident:
-    """Note that a method has failed: the next rule goes out at once."""
-    failed = changed(page, under_way=_without(page, rule), due=at if page.due else None)
+    """
+    Note that a method has failed: the next rule goes out at once.
 
-    return put_page(incident, page, failed)
+    What was left of a page that a newer one took over is hurried there.
+    """
+    failed = changed(page, under_way=_without(page, rule), due=at if page.due else None)
+    noted = put_page(incident, page, failed)
+    newer = [p for p in noted.pages if p.person == page.person and p.due]
+    if page.due or not newer:
+        return noted
+
+    return put_page(noted, newer[-1], changed(newer[-1], due=at))
 
 
 def stop_pages(incident: Incident) -> tuple[Incident, tuple[Effect, ...]]:
@@ -104,6 +112,11 @@ def stop_pages(incident: Incident) -> tuple[Incident, tuple[Effect, ...]]:
     )
 
     return changed(incident, pages=()), effects
+
+
+def is_again(incident: Incident, page: Page) -> bool:
+    """Tell whether a page is of somebody who was looked for again, at the end."""
+    return any(call.id == page.walk and call.step for call in incident.calls)
 
 
 def page_of(incident: Incident, page_id: str) -> Page | None:
@@ -197,12 +210,16 @@ def _merged_rules(
         for number in range(page.rule, len(page.rules))
     ]
     kept = list(rules)
+    paired: set[int] = set()
     for old in left:
-        same = [n for n, rule in enumerate(kept) if rule.method == old.method]
-        if not same:
+        same = (n for n, rule in enumerate(rules) if rule.method == old.method)
+        number = next((n for n in same if n not in paired), None)
+        if number is None:
             kept.append(old)
-        elif old.delay < kept[same[0]].delay:
-            kept[same[0]] = old
+            continue
+        paired.add(number)
+        if old.delay < kept[number].delay:
+            kept[number] = old
 
     return tuple(sorted(kept, key=lambda rule: rule.delay))
 
@@ -243,7 +260,7 @@ def _send_due(
     )
     sent = changed(page, rule=onward, due=next_due, under_way=(*page.under_way, *due))
     incident = put_page(incident, page, sent)
-    if effects:
+    if effects and not is_again(incident, page):
         incident = changed(incident, last_sent_at=at)
 
     return Started(incident=incident, effects=effects, pages=(page.id,))

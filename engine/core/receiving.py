@@ -34,12 +34,14 @@ def receive(incident: Incident, event: AlertsReceived, at: datetime) -> Decision
     if not incident.status.is_open:
         return Decision(incident=incident, reason=Reason.LATE)
     reasons: set[Reason] = set()
+    fires = False
     for alert in event.alerts:
+        is_new = alert.id not in incident.seen
+        fires = fires or (is_new and alert.status is AlertStatus.FIRING)
         incident, reason = join(incident, alert, at)
         reasons.add(reason)
     if Reason.ALERT_ENDED in reasons and _is_over(incident):
         return end(incident, Status.RESOLVED, Reason.ALERTS_RESOLVED, None, at)
-    fires = any(alert.status is AlertStatus.FIRING for alert in event.alerts)
     if fires and _starts_again(incident, at):
         again = begin_again(incident, Reason.FIRED_WHILE_EXHAUSTED, at)
         return again.then(changed(again.incident, started_again_at=at))

@@ -142,15 +142,16 @@ def _notify(incident: Incident, walk: Walk, step: NotifyStep, at: datetime) -> D
     if looked_up(incident, step.targets):
         asked, question = ask_who(started.incident, walk, step, at)
         return Decision(incident=asked, effects=(question,), reason=Reason.LOOKING_UP)
-    if step.targets:
+    if step.targets and started.reason is not Reason.MISSING:
         return _passed(started.incident, walk, at, started.reason)
-    # Nothing to notify: somebody left it open, and nobody is reached.
+    # Nothing to notify: left open, or deleted meanwhile. Nobody is reached.
+    reason = started.reason if step.targets else Reason.NOT_CONFIGURED
     noted = missed(incident, walk, ref_of(walk))
     known = put_walk(incident, walk, noted)
     moved = walk_of(known, walk.id)
     assert moved is not None
 
-    return _passed(known, moved, at, Reason.NOT_CONFIGURED, *PUBLISHED)
+    return _passed(known, moved, at, reason, *PUBLISHED)
 
 
 def _start_policies(
@@ -250,7 +251,7 @@ def _has_volume(incident: Incident, notices: int, within: timedelta) -> bool:
 def _instruct(
     incident: Incident, walk: Walk, step: InstructionsStep, at: datetime
 ) -> Decision:
-    posted, effects = post(incident, step, ref_of(walk), name_of(incident, walk), at)
+    posted, effects = post(incident, step, name_of(incident, walk), at)
     reason = Reason.INSTRUCTIONS_POSTED if effects else Reason.INSTRUCTIONS_REPEATED
 
     return _passed(posted, walk, at, reason, *effects)

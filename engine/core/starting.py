@@ -30,6 +30,7 @@ def halt(incident: Incident) -> tuple[Incident, tuple[Effect, ...]]:
         last_rounds=(),
         restart=None,
         returns_at=None,
+        has_reached=False,
         has_run_out=False,
         exhausts_at=None,
     )

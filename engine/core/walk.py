@@ -12,7 +12,7 @@ from engine.core.changing import changed
 from engine.core.incident import Incident, LastRound, StepRef, Walk
 from engine.core.reasons import Reason
 from policies.localtime import next_clock_time, zone_of
-from policies.policy import Policy
+from policies.policy import Policy, WhenNobody
 from policies.steps import NO_TIME, AnyStep, WaitStep, can_page, duration_of
 
 # A policy whose steps take no time must not page in a tight circle.
@@ -124,6 +124,7 @@ def advance(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
         behind = changed(
             _left(walk, ran_at),
             step=len(policy.steps),
+            pause=policy.repeat.delay,
             due=ran_at + policy.repeat.delay,
         )
         return put_walk(incident, walk, behind)
@@ -146,19 +147,23 @@ def has_more_rounds(incident: Incident, walk: Walk) -> bool:
 
 def next_further_round(incident: Incident, walk: Walk, began_at: datetime) -> Incident:
     """Begin the next of the policy's further rounds."""
+    pause = policy_of(incident, walk).repeat.delay
     counted = changed(walk, further=walk.further + 1)
 
-    return next_round(*_replaced(incident, walk, counted), began_at)
+    return next_round(*_replaced(incident, walk, counted), began_at, pause)
 
 
-def next_round(incident: Incident, walk: Walk, began_at: datetime) -> Incident:
-    """Begin the policy's steps again at this time."""
+def next_round(
+    incident: Incident, walk: Walk, began_at: datetime, pause: timedelta = NO_TIME
+) -> Incident:
+    """Begin the policy's steps again at this time, after so long a pause."""
     policy = policy_of(incident, walk)
     again = changed(
         _left(walk, began_at),
         step=0,
         round=walk.round + 1,
         round_began_at=began_at,
+        pause=pause,
         due=_due(policy, 0, began_at, is_waiving=walk.is_waiving),
         unreached=(),
         has_reached=False,
@@ -210,6 +215,10 @@ def _entered(walk: Walk, policy: str, at: datetime, *, is_loud: bool) -> Walk:
         further=0,
         repeats={},
         is_loud=is_loud,
+        # What this round has paged so far belongs to the round that goes on there.
+        awaited=tuple(
+            changed(one, round=int(one.round == walk.round)) for one in walk.awaited
+        ),
     )
 
 
@@ -259,11 +268,13 @@ def wait_again(incident: Incident, walk: Walk, at: datetime) -> Incident:
     """Let a walk that waits wait again, in full."""
     policy = policy_of(incident, walk)
     is_waiting = walk.due is not None and not (walk.asked_at or walk.is_waited)
-    if not is_waiting or walk.step >= len(policy.steps):
+    if not is_waiting:
         return incident
-    due = _due(policy, walk.step, at, is_waiving=False)
+    left_at = at + walk.pause
+    is_behind = walk.step >= len(policy.steps)
+    due = left_at if is_behind else _due(policy, walk.step, left_at, is_waiving=False)
 
-    return put_walk(incident, walk, changed(walk, left_at=at, due=due))
+    return put_walk(incident, walk, changed(walk, left_at=left_at, due=due))
 
 
 def wait_ends(incident: Incident, walk: Walk, at: datetime) -> Incident:
@@ -291,7 +302,14 @@ def _replaced(incident: Incident, before: Walk, after: Walk) -> tuple[Incident, 
 
 def _left(walk: Walk, at: datetime) -> Walk:
     """Return a walk that has left its step: nothing is asked or waited for."""
-    return changed(walk, left_at=at, asked_at=None, candidates=(), is_waited=False)
+    return changed(
+        walk,
+        left_at=at,
+        pause=NO_TIME,
+        asked_at=None,
+        candidates=(),
+        is_waited=False,
+    )
 
 
 def _next_round_at(walk: Walk) -> datetime:
@@ -303,7 +321,8 @@ def _due(
 ) -> datetime:
     """Return when a step is due that comes after one that was left at this time."""
     step = policy.steps[index]
-    is_waived = is_waiving and _is_waivable(policy, index)
+    may_waive = policy.when_nobody is WhenNobody.NEXT_STEP
+    is_waived = is_waiving and may_waive and _is_waivable(policy, index)
     own = NO_TIME if is_waived else duration_of(step)
     if step.wait_until is not None:
         zone = zone_of(step.wait_until.zone)

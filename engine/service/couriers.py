@@ -187,7 +187,7 @@ class Couriers:
         self, delivery: Delivery, incident: Incident, directory: Directory
     ) -> DeliveryResult:
         if delivery.send.channel == INCIDENTS:
-            return await self._tell(delivery.send)
+            return await self._tell(delivery.incident_id, delivery.send)
         channel = self._channels[delivery.send.channel]
         reached = _reached(directory, delivery.send)
         if reached is None:
@@ -201,11 +201,15 @@ class Couriers:
         except Exception as error:  # noqa: BLE001 - a channel may be anybody's code
             return DeliveryResult(outcome=Outcome.FAILED, detail=_told(error))
 
-    async def _tell(self, send: Send) -> DeliveryResult:
+    async def _tell(self, parent: str, send: Send) -> DeliveryResult:
         """Put word of what an incident did into the mailbox of one attached to it."""
         what, _, child = send.method.partition(":")
         moved = ParentMoved(
-            at=send.due, id=send.key, what=Following(what), by=send.person
+            at=send.due,
+            id=send.key,
+            what=Following(what),
+            by=send.person,
+            parent=parent,
         )
         await self._mailbox.post([Answer(incident_id=child, event=moved)])
 

@@ -274,7 +274,7 @@ async def settle(
     )
     mail = deque(claimed.mail)
     for _ in range(EVENTS_MAX):
-        due = runs_at(settlement.incident, now) if settlement.incident else None
+        due = _next_timer(settlement, now, command)
         if mail and (due is None or mail[0].at <= due):
             await _read(settlement, mail, due)
         elif due is not None and settlement.incident is not None:
@@ -290,6 +290,24 @@ async def settle(
         await settlement.obey(command)
 
     return settlement
+
+
+def _next_timer(
+    settlement: Settlement, now: datetime, command: Command | None
+) -> datetime | None:
+    """
+    Tell as of when the next timer runs; None if none does now.
+
+    Due in one instant, what people did comes first (SEMANTICS 1): before a command only
+    those run that were due before it.
+    """
+    incident = settlement.incident
+    if incident is None or incident.next_due is None:
+        return None
+    if command is not None and incident.next_due >= command.at:
+        return None
+
+    return runs_at(incident, now)
 
 
 async def _read(

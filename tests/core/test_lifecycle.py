@@ -722,3 +722,37 @@ def test_stale_snapshot() -> None:
     ]
 
     assert [Reason.STALE, Reason.RESTARTED] == reasons
+
+
+def test_reassigned_between_rounds() -> None:
+    """Handing it over during the pause between rounds lets the pause start again."""
+    world = World.opened(
+        a_policy(notify("user:alice"), repeat={"count": 1, "delay": "1h"})
+    )
+    world.run().advance(10 * MINUTE)
+    world.command(Reassigned, to="bob")
+    world.advance(2 * HOUR)
+
+    assert [(0, "alice"), (600, "bob"), (4200, "alice")] == world.sent()
+
+
+def test_word_of_another_parent() -> None:
+    """Word of an incident that it is no part of changes nothing."""
+    world = opened()
+    world.command(Attached, parent=PARENT)
+    word = ParentMoved(
+        at=START, id="1", what=Following.RESOLVE, by="bob", parent="00000000009"
+    )
+
+    assert Reason.NOT_APPLICABLE is world.happen(word).reason
+    assert Status.TRIGGERED is world.incident.status
+
+
+def test_redelivered_while_exhausted() -> None:
+    """The same delivery again does not start an exhausted incident again."""
+    world = opened()
+    world.advance(20 * MINUTE)
+
+    assert world.incident.exhausted_at is not None
+    assert Reason.ALERT_REPEATED is world.alert(a_firing())
+    assert Reason.FIRED_WHILE_EXHAUSTED is world.alert(a_firing(number=2))

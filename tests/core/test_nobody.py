@@ -212,3 +212,72 @@ def test_failure_opens_no_gate() -> None:
     world.run()
 
     assert [(0, "alice")] == world.sent()
+
+
+def test_looking_again_delays_no_catch_all() -> None:
+    """Who is looked for again, and paged by several rules, delays not the catch-all."""
+    rules = (
+        *CONSOLE,
+        CONSOLE[0].__class__(delay=10 * MINUTE, method="n", channel="sms"),
+    )
+    last = a_policy(notify("user:carol"), name="last")
+    world = World.opened(a_policy(NOBODY, notify("user:dora")), last, catch_all="last")
+    world.run()
+    world.people["dora"] = rules
+    world.advance(6 * MINUTE)
+
+    assert world.incident.exhausted_at is not None
+    assert "carol" in [person for _, person in world.sent()]
+
+
+@pytest.mark.parametrize("order", [(SENT, FAILED), (FAILED, SENT)])
+def test_order_of_reports(order: tuple[Outcome, Outcome]) -> None:
+    """Whether a wait is waived does not depend on which report comes first."""
+    world = run(
+        notify("user:alice"), notify("user:bob"), wait("10m"), notify("user:carol")
+    )
+    which = {SENT: 2, FAILED: 1}
+    for outcome in order:
+        world.report(outcome, last=which[outcome])
+    world.run()
+
+    assert (0, "carol") == world.sent()[-1]
+
+
+def test_waits_of_a_policy_that_keeps_them() -> None:
+    """A policy that keeps its waits keeps them also when another one led there."""
+    second = a_policy(
+        wait("10m"), notify("user:bob"), name="second", when_nobody="wait"
+    )
+    world = World.opened(a_policy(NOBODY, fallback="second"), second).run()
+
+    assert [] == world.sent()
+
+
+def test_deleted_policy() -> None:
+    """A step that names only a policy that was deleted has reached nobody."""
+    world = run(notify("policy:gone"), wait("10m"), notify("user:bob"))
+
+    assert [(0, "bob")] == world.sent()
+
+
+def test_all_that_is_left() -> None:
+    """Every rule that is left of an older page goes out, in its time or earlier."""
+
+    def rule(minutes: int, method: str) -> object:
+        return CONSOLE[0].__class__(
+            delay=minutes * MINUTE, method=method, channel=method
+        )
+
+    world = World.opened(
+        a_policy(notify("user:alice"), wait("1m"), notify("user:alice"))
+    )
+    world.people["alice"] = (rule(0, "sms"), rule(5, "sms"), rule(10, "sms"))  # type: ignore[assignment]
+    world.run()
+    world.people["alice"] = (rule(0, "email"),)  # type: ignore[assignment]
+    world.advance(11 * MINUTE)
+
+    assert [(0, "sms"), (60, "email"), (300, "sms"), (600, "sms")] == [
+        (seconds, send.channel)
+        for (seconds, _), send in zip(world.sent(), world.sends(), strict=True)
+    ]
