@@ -207,8 +207,8 @@ def _answer_call(
         return Decision(
             incident=started.incident, effects=started.effects, reason=Reason.PAGED
         )
-    effects: tuple[Effect, ...] = () if is_again or has_more else PUBLISHED
     reason = Reason.POLICY_STARTED if has_more else Reason.NOBODY_REACHED
+    effects = () if is_again or has_more else PUBLISHED
 
     return Decision(incident=started.incident, effects=effects, reason=reason)
 

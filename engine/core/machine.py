@@ -301,8 +301,9 @@ def _watch_for_the_end(incident: Incident, at: datetime) -> Incident:
     if is_going_on or incident.exhausted_at:
         return changed(incident, exhausts_at=None) if incident.exhausts_at else incident
     may_answer = incident.has_reached or incident.pages
-    if incident.exhausts_at and may_answer:
-        return incident
     last = incident.last_sent_at if may_answer else None
+    earliest = last + EXHAUST_AFTER if last else at
+    if incident.exhausts_at and last and incident.exhausts_at >= earliest:
+        return incident
 
-    return changed(incident, exhausts_at=max(at, last + EXHAUST_AFTER) if last else at)
+    return changed(incident, exhausts_at=max(at, earliest))

@@ -199,19 +199,9 @@ def _merged_rules(
 
     Each contact method goes out at the earlier of its times (SEMANTICS 4).
     """
-    left = [
-        Rule(
-            delay=max(NO_TIME, _due_of(page, number) - at),
-            method=page.rules[number].method,
-            channel=page.rules[number].channel,
-        )
-        for page in older
-        if page.due
-        for number in range(page.rule, len(page.rules))
-    ]
     kept = list(rules)
     paired: set[int] = set()
-    for old in left:
+    for old in _left_of(older, at):
         same = (n for n, rule in enumerate(rules) if rule.method == old.method)
         number = next((n for n in same if n not in paired), None)
         if number is None:
@@ -222,6 +212,20 @@ def _merged_rules(
             kept[number] = old
 
     return tuple(sorted(kept, key=lambda rule: rule.delay))
+
+
+def _left_of(older: list[Page], at: datetime) -> list[Rule]:
+    """Return what older pages have still to send, with its delays from now on."""
+    return [
+        Rule(
+            delay=max(NO_TIME, _due_of(page, number) - at),
+            method=page.rules[number].method,
+            channel=page.rules[number].channel,
+        )
+        for page in older
+        if page.due
+        for number in range(page.rule, len(page.rules))
+    ]
 
 
 def _due_of(page: Page, rule: int) -> datetime:

@@ -175,8 +175,14 @@ def see_gate_open(before: Incident, event: Event, decision: Decision) -> None:
 
 
 def _exhaust_late_enough(before: Incident, decision: Decision) -> None:
-    """Exhausted is said five minutes after the last notification, not sooner."""
+    """
+    Exhausted is said five minutes after the last notification, not sooner.
+
+    It is said at once where nobody was reached at all, and nobody can be any more.
+    """
     if decision.reason is not Reason.EXHAUSTED or before.last_sent_at is None:
+        return
+    if not before.has_reached and not before.pages:
         return
 
     assert before.last_sent_at + EXHAUSTED_AFTER <= decision.incident.last_at

@@ -35,7 +35,10 @@ EVENT_PREFIX = "evt_"
 
 class PostedIncident(BaseModel):
     """
-    The incident that alerts of a request belong to.
+    The incident whose mailbox alerts of a request went to.
+
+    Nothing is decided yet: if an alert before them closes it, those that fire open the
+    next one.
 
     Attributes:
         id: None if the alerts came late: recorded, but no incident is open for them.
