@@ -1,6 +1,14 @@
-"""Options that more than one test package needs."""
+"""Options and profiles that more than one test package needs."""
+
+import os
 
 import pytest
+from hypothesis import settings
+
+# `make test` says the same of the same code; `make long` goes where nobody has been.
+settings.register_profile("short", derandomize=True, deadline=None)
+settings.register_profile("long", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
