@@ -191,11 +191,11 @@ class Scenario:
         return await self.driver.alert(key, fingerprint, fires=fires, labels=labels)
 
 
-def _notice(text: str) -> tuple[str, str, bool]:
-    """Read `+key/fingerprint`, an alert that fires, or `-key/fingerprint`."""
+def _notice(text: str) -> tuple[str, str, bool, bool]:
+    """Read `+key/fingerprint`, an alert that fires, `-key/…`, its end, or `=key/…`, it again."""
     key, _, fingerprint = text[1:].partition("/")
 
-    return key, fingerprint or key, text[0] == "+"
+    return key, fingerprint or key, text[0] in "+=", text[0] == "="
 
 
 def _rule(text: str) -> tuple[str, timedelta]:

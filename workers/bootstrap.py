@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import structlog
@@ -153,55 +153,60 @@ def _wire(
     def client_on(pool: ConnectionPool) -> Client:
         return Client(Redis(connection_pool=pool), wake_jobs(), clock.observe)
 
-    ids, shards, channels = SecretIds(), settings.shards, _channels()
-    client = client_on(pools.paging)
-    store = RedisStore(client, shards=shards, nonce=_nonce)
+    def store_on(client: Client) -> RedisStore:
+        return RedisStore(client, shards=settings.shards, nonce=_nonce)
+
+    ids, client = SecretIds(), client_on(pools.paging)
+    store = store_on(client)
     configuration = RedisConfiguration(client, clock)
-    sweep = Sweep(client, shards=shards, channels=(*channels, INCIDENTS))
     mailbox = RedisMailbox(
         client_on(pools.ingest),
         clock=clock,
         ids=ids,
-        shards=shards,
+        shards=settings.shards,
         memory_limit_bytes=settings.memory_limit,
     )
-
-    def engine_on(kept_in: RedisStore) -> Engine:
-        return Engine(
-            clock=clock,
-            store=kept_in,
-            mailbox=mailbox,
-            configuration=configuration,
-            lookup=_lookup(settings, configuration, clock),
-            turns=RedisTurns(client),
-            channels=frozenset(channels),
-        )
-
-    command_store = RedisStore(client_on(pools.command), shards=shards, nonce=_nonce)
+    engine = Engine(
+        clock=clock,
+        store=store,
+        mailbox=mailbox,
+        configuration=configuration,
+        lookup=_lookup(settings, configuration, clock),
+        turns=RedisTurns(client),
+        channels=frozenset(_channels()),
+    )
 
     return Installation(
         clock=clock,
         ids=ids,
         configuration=configuration,
-        engine=engine_on(store),
-        desk=engine_on(command_store),
+        engine=engine,
+        desk=replace(engine, store=store_on(client_on(pools.command))),
         reader=store,
         couriers=Couriers(
-            outbox=RedisOutbox(client, store, shards=shards),
+            outbox=RedisOutbox(client, store, shards=settings.shards),
             mailbox=mailbox,
-            channels=channels,
+            channels=_channels(),
             configuration=configuration,
             clock=clock,
         ),
-        timers=ArqTimers(
-            pool=lambda: _own_pool(redis_url),
-            clock=clock,
-            arm=sweep.arm,
-            sweep=sweep.sweep,
-            name=_worker_name(ids),
-        ),
+        timers=_timers(client, settings.shards, clock, redis_url, ids),
         _client=client,
-        _shards=shards,
+        _shards=settings.shards,
+    )
+
+
+def _timers(
+    client: Client, shards: int, clock: StoreClock, redis_url: str, ids: Ids
+) -> ArqTimers:
+    sweep = Sweep(client, shards=shards, channels=(*_channels(), INCIDENTS))
+
+    return ArqTimers(
+        pool=lambda: _own_pool(redis_url),
+        clock=clock,
+        arm=sweep.arm,
+        sweep=sweep.sweep,
+        name=_worker_name(ids),
     )
 
 

@@ -60,7 +60,7 @@ def join(incident: Incident, alert: Alert, at: datetime) -> tuple[Incident, Reas
     fires = alert.status is AlertStatus.FIRING
     if alert.id in incident.seen:
         return incident, Reason.ALERT_REPEATED
-    if known and not fires and _is_of_earlier(alert, known):
+    if known and _is_late(alert, known):
         return incident, Reason.LATE
     incident = _noted(incident, alert, at)
     was_firing = known is not None and known.is_firing
@@ -94,6 +94,14 @@ def _recorded(
         firing_count=incident.firing_count + fires - was_firing,
         metadata=_merged(incident, alert.labels),
     )
+
+
+def _is_late(alert: Alert, known: AlertRecord) -> bool:
+    """Tell whether a notice is of an occurrence that is over, by what is known."""
+    if alert.status is not AlertStatus.FIRING:
+        return _is_of_earlier(alert, known)
+
+    return not known.is_firing and alert.starts_at == known.starts_at is not None
 
 
 def _is_of_earlier(alert: Alert, known: AlertRecord) -> bool:

@@ -324,7 +324,7 @@ async def _read(
             # What is over opens nothing; the one that fired was lost on its way.
             if _fires(routed):
                 await settlement.open(routed, first.at)
-        case RoutedAlert() as routed if settlement.is_over and _fires(routed):
+        case RoutedAlert() as routed if _opens_next(settlement, routed):
             settlement.follow_ups.append(routed)
         case RoutedAlert() as routed:
             alerts = [routed.alert, *_more_alerts(settlement, mail, until, routed)]
@@ -338,6 +338,17 @@ async def _read(
                 "mail.dropped",
                 incident_id=show_incident_id(settlement.claimed.incident_id),
             )
+
+
+def _opens_next(settlement: Settlement, routed: RoutedAlert) -> bool:
+    """
+    Tell whether an alert belongs to the incident after this one.
+
+    Not if it tells again of an occurrence whose end was read just now: that is late.
+    """
+    is_late = routed.alert.occurrence in settlement.ended
+
+    return settlement.is_over and _fires(routed) and not is_late
 
 
 def _more_alerts(

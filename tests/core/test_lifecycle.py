@@ -756,3 +756,14 @@ def test_redelivered_while_exhausted() -> None:
     assert world.incident.exhausted_at is not None
     assert Reason.ALERT_REPEATED is world.alert(a_firing())
     assert Reason.FIRED_WHILE_EXHAUSTED is world.alert(a_firing(number=2))
+
+
+def test_told_again_of_what_is_over() -> None:
+    """That an occurrence fires whose end is known is late; a later one joins."""
+    world = opened(alert=a_firing(starts_at=START))
+    world.alert(a_firing("b"))
+    world.alert(a_resolved(starts_at=START))
+    late = world.alert(a_firing(number=3, starts_at=START))
+    joined = world.alert(a_firing(number=4, starts_at=START + MINUTE))
+
+    assert (Reason.LATE, Reason.ALERT_JOINED) == (late, joined)

@@ -84,12 +84,12 @@ class Driver:
 
         return posting
 
-    async def backlog(self, notices: list[tuple[str, str, bool]]) -> str:
+    async def backlog(self, notices: list[tuple[str, str, bool, bool]]) -> str:
         """Post alerts while no worker runs, then let one decide them all."""
-        for key, fingerprint, fires in notices:
-            await self._post(key, fingerprint, fires=fires)
-            if not fires:
+        for key, fingerprint, fires, again in notices:
+            if fires and not again:
                 self.forget(fingerprint)
+            await self._post(key, fingerprint, fires=fires)
             self.clock.advance(timedelta(milliseconds=1))
         await self.settle()
         opened = len(await self.store.summaries(frozenset(Status), 100))
