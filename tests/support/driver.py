@@ -1,9 +1,9 @@
 """A whole engine in memory, with a clock in the test's hand."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.adapters.lookups.table import TableLookup
 from engine.adapters.memory import (
@@ -37,6 +37,15 @@ MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 PEOPLE = ("alice", "bob", "carol")
 SOURCE = "alertmanager"
 CHANNELS = ("console", "sms", "call", "push", "webhook")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """What lives and dies together; what it keeps is behind its ports."""
+
+    engine: Engine
+    couriers: Couriers
 
 
 class Driver:
@@ -48,18 +57,45 @@ class Driver:
         self.store = MemoryStore(self.clock, self.ids)
         self.channels = {name: MemoryChannel(self.clock) for name in CHANNELS}
         self.configuration = MemoryConfiguration(a_directory(policies, catch_all))
+        self.turns = MemoryTurns()
         self.incidents: dict[str, str] = {}
-        self.engine = Engine(
-            clock=self.clock,
-            store=self.store,
-            mailbox=self.store,
-            configuration=self.configuration,
-            lookup=TableLookup(self.configuration),
-            turns=MemoryTurns(),
-            channels=frozenset(CHANNELS),
-            look_ahead=timedelta(0),
-        )
+        self.process = self.assembled()
         self._alerts: dict[str, Alert] = {}
+
+    def assembled(self) -> Process:
+        """Make a process anew, on what is kept: the one place that knows its parts."""
+        clock, store = self.through(self.clock), self.through(self.store)
+        configuration = self.through(self.configuration)
+
+        return Process(
+            engine=Engine(
+                clock=clock,
+                store=store,
+                mailbox=store,
+                configuration=configuration,
+                lookup=self.through(TableLookup(self.configuration)),
+                turns=self.through(self.turns),
+                channels=frozenset(CHANNELS),
+                look_ahead=timedelta(0),
+            ),
+            couriers=Couriers(
+                outbox=self.through(MemoryOutbox(self.store, self.clock)),
+                mailbox=store,
+                channels={
+                    name: self.through(one) for name, one in self.channels.items()
+                },
+                configuration=configuration,
+                clock=clock,
+            ),
+        )
+
+    def through(self, port: T) -> T:
+        """Return a port as a process is to have it."""
+        return port
+
+    async def ask(self, request: Callable[[Engine], Awaitable[T]]) -> T:
+        """Ask the engine something from outside, and wait for its answer."""
+        return await request(self.process.engine)
 
     @property
     def directory(self) -> Directory:
@@ -115,7 +151,7 @@ class Driver:
         )
         self._alerts[fingerprint] = replace(alert)
         routed = RoutedAlert(alert=alert, integration=SOURCE, key=key)
-        [receipt] = await self.engine.ingest([routed])
+        [receipt] = await self.ask(lambda engine: engine.ingest([routed]))
         if receipt.incident_id:
             self.incidents[key] = receipt.incident_id
 
@@ -140,7 +176,8 @@ class Driver:
     async def command(self, named: str, make: type[Command], **fields: Any) -> Reason:
         """Give a command, and let the engine do what follows from it."""
         command = make(at=self.clock.now(), id=self.ids.command_id(), **fields)
-        decision = await self.engine.obey(self.incidents[named], command)
+        incident_id = self.incidents[named]
+        decision = await self.ask(lambda engine: engine.obey(incident_id, command))
         await self.settle()
 
         return decision.reason
@@ -153,14 +190,18 @@ class Driver:
             by="alice",
             parent=self.incidents[parent],
         )
-        decision = await self.engine.attach(self.incidents[child], command)
+        child_id = self.incidents[child]
+        decision = await self.ask(lambda engine: engine.attach(child_id, command))
         await self.settle()
 
         return decision.reason
 
     async def incident(self, key: str) -> Incident:
         """Return an incident as it is stored."""
-        return await self.engine.find(self.incidents[key])
+        claimed = await self.store.load(self.incidents[key])
+        assert claimed.incident is not None
+
+        return claimed.incident
 
     def fail(self, person: str, channel: str | None = None) -> None:
         """Let every notification of a person fail for good, or those of a channel."""
@@ -195,19 +236,17 @@ class Driver:
             await self.settle()
         self.clock.advance(until - self.clock.now())
 
+    def skip(self, by: timedelta) -> None:
+        """Let time pass while nobody works."""
+        self.clock.advance(by)
+
     async def settle(self) -> None:
         """Decide and deliver until nothing is due."""
-        couriers = Couriers(
-            outbox=MemoryOutbox(self.store, self.clock),
-            mailbox=self.store,
-            channels=self.channels,
-            configuration=self.configuration,
-            clock=self.clock,
-        )
+        engine, couriers = self.process.engine, self.process.couriers
         async with couriers:
             while (due := self.store.next_due()) and due <= self.clock.now():
-                await self.engine.drain(Lane.MAIL)
-                await self.engine.drain(Lane.DUE)
+                await engine.drain(Lane.MAIL)
+                await engine.drain(Lane.DUE)
                 await couriers.deliver()
                 await couriers.settled()
 
