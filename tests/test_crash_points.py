@@ -14,7 +14,7 @@ timer that would have run before the next notice runs after it then. So the stor
 undisturbed, but with a first worker that is so late, is compared with too.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -22,15 +22,40 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from engine.adapters.lookups.table import TableLookup
+from engine.adapters.memory import (
+    MemoryChannel,
+    MemoryOutbox,
+    MemoryStore,
+    MemoryTurns,
+)
 from policies.policy import Policy
-from tests.support.crashing import INCIDENT_LEASE, SEND_LEASE, Course, Kill, Mortal
+from tests.support.crashing import (
+    CAUGHT,
+    INCIDENT_LEASE,
+    SEND_LEASE,
+    Course,
+    Kill,
+    Mortal,
+)
 from tests.support.driver import Driver
 from tests.support.outcomes import Comparison, Outcome, outcome_of
+from tests.support.spoilt import (
+    CatchesAll,
+    CountsInItsKeys,
+    FinishesFirst,
+    ForgetsTickets,
+    SendsFirst,
+    SendsLater,
+)
 from tests.test_scenarios import SCENARIOS, Block, Scenario, blocks
 
 # What these answer is compared apart, or is said before people have waited.
 LOOKS = ("backlog", "sent", "timeline")
 SHOWN_MAX = 10
+SCENARIOS_BY_NAME = {path.stem: path for path in SCENARIOS}
+# A page of a schedule, a wait, a page of a person.
+PLAIN = "unanswered_page_escalates"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +73,11 @@ class Told:
     calls: Sequence[str]
     cut_in: int | None
     in_flight: frozenset[str]
+
+
+def read(path: Path) -> list[Block]:
+    """Read the commands of a story."""
+    return [block for block in blocks(path.read_text()) if block.lines]
 
 
 async def tell(story: Sequence[Block], course: Course) -> Told:
@@ -78,7 +108,7 @@ async def tell(story: Sequence[Block], course: Course) -> Told:
 
 async def faults(path: Path, course: Course) -> AsyncIterator[str]:
     """Kill the process of a story at every call, and yield what comes out otherwise."""
-    story = [block for block in blocks(path.read_text()) if block.lines]
+    story = read(path)
     undisturbed = await tell(story, course)
     late = await tell(story, replace(course, comes_late=INCIDENT_LEASE))
     ways = [(undisturbed, False), (undisturbed, True), (late, False)]
@@ -110,3 +140,48 @@ async def test_killed_at_a_call(path: Path) -> None:
         found = [fault async for fault in faults(path, Course())]
 
     assert [] == found[:SHOWN_MAX]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+async def test_killed_at_a_look_at_the_clock(path: Path) -> None:
+    """Nor does it matter if the process dies as it reads the clock."""
+    with capture_logs():
+        found = [fault async for fault in faults(path, Course(taps_clock=True))]
+
+    assert [] == found[:SHOWN_MAX]
+
+
+@pytest.mark.parametrize(
+    ("port", "broken", "story", "where"),
+    [
+        (MemoryStore, SendsLater, PLAIN, "after MemoryStore.commit"),
+        (MemoryStore, SendsFirst, PLAIN, "before MemoryStore.commit"),
+        (MemoryOutbox, FinishesFirst, PLAIN, "after MemoryOutbox.finish"),
+        (MemoryChannel, CountsInItsKeys, PLAIN, "after MemoryChannel.send"),
+        (MemoryTurns, ForgetsTickets, "turns_go_round", "after MemoryTurns.take"),
+    ],
+)
+async def test_what_is_broken_is_found(
+    port: type, broken: Callable[[object], object], story: str, where: str
+) -> None:
+    """What goes wrong only when a process dies is found, where it dies of that."""
+    course = Course(spoilt={port: broken})
+    with capture_logs():
+        found = [fault async for fault in faults(SCENARIOS_BY_NAME[story], course)]
+
+    assert found[0].startswith(f"killed {where}; ")
+
+
+async def test_who_catches_its_end_is_found() -> None:
+    """Who catches that the process was killed does not go on with it."""
+    story, course = (
+        read(SCENARIOS_BY_NAME[PLAIN]),
+        Course(spoilt={TableLookup: CatchesAll}),
+    )
+    with capture_logs():
+        told = await tell(story, course)
+        kill = Kill(told.calls.index("TableLookup.who"), is_after=False)
+
+        with pytest.RaisesGroup(pytest.RaisesExc(AssertionError, match=CAUGHT)):
+            await tell(story, replace(course, kill=kill))

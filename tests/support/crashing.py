@@ -7,7 +7,7 @@ Nothing of the process is kept; the next one finds what the ports keep, and the 
 What was claimed stays claimed until its lease ends: there is no kick and no sweep.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import iscoroutinefunction
@@ -135,11 +135,6 @@ class Tapped:
         return made
 
 
-def untouched(port: object) -> object:
-    """Return a port as it is."""
-    return port
-
-
 @dataclass(frozen=True, kw_only=True)
 class Course:
     """
@@ -151,14 +146,16 @@ class Course:
             they are later by as much from then on.
         comes_late: How much later than all others the first worker looks.
         taps_clock: Whether reading the clock is a call, too.
-        spoil: Puts something that is broken before a port, in each process anew.
+        spoilt: By kinds of ports, something broken that stands before each of these.
     """
 
     kill: Kill | None = None
     catches_up: bool = False
     comes_late: timedelta = timedelta(0)
     taps_clock: bool = False
-    spoil: Callable[[object], object] = untouched
+    spoilt: Mapping[type, Callable[[object], object]] = field(
+        default_factory=dict[type, Callable[[object], object]]
+    )
 
 
 class Mortal(Driver):
@@ -187,7 +184,10 @@ class Mortal(Driver):
         if port is self.clock and not self.course.taps_clock:
             return port
 
-        return cast("T", self.course.spoil(Tapped(port, self._living)))
+        tapped: object = Tapped(port, self._living)
+        spoil = self.course.spoilt.get(type(port))
+
+        return cast("T", spoil(tapped) if spoil else tapped)
 
     @override
     async def ask(self, request: Callable[[Engine], Awaitable[T]]) -> T:

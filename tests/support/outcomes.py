@@ -142,6 +142,8 @@ class Comparison:
         self, path: str, expected: Any, actual: Any
     ) -> Iterator[str]:
         match expected, actual:
+            case _ if expected == actual:
+                return
             case datetime(), datetime():
                 if not timedelta(0) <= actual - expected <= self.late_max:
                     yield f"{path}: {actual - expected} late"
@@ -157,7 +159,7 @@ class Comparison:
                 for name in _names_of_fields(expected):
                     pair = getattr(expected, name), getattr(actual, name)
                     yield from self._between(f"{path}.{name}", *pair)
-            case _ if expected != actual:
+            case _:
                 yield f"{path}: {actual}, not {expected}"
 
     def _between_texts(self, path: str, expected: str, actual: str) -> Iterator[str]:
