@@ -113,24 +113,34 @@ async def faults(path: Path, course: Course) -> AsyncIterator[str]:
     late = await tell(story, replace(course, comes_late=INCIDENT_LEASE))
     ways = [(undisturbed, False), (undisturbed, True), (late, False)]
     for number, is_after in product(range(len(undisturbed.calls)), (False, True)):
+        side = "after" if is_after else "before"
+        where = f"killed {side} {undisturbed.calls[number]}"
         found: list[str] = []
         for expected, catches_up in ways:
             kill = Kill(number, is_after)
-            told = await tell(story, replace(course, kill=kill, catches_up=catches_up))
-            comparison = Comparison(
-                expected=expected.outcome,
-                actual=told.outcome,
-                late_max=SEND_LEASE,
-                cut_in=told.cut_in,
-                in_flight=told.in_flight,
-            )
-            differences = list(comparison.differences())
+            try:
+                told = await tell(
+                    story, replace(course, kill=kill, catches_up=catches_up)
+                )
+            except Exception as error:
+                error.add_note(where)
+                raise
+            differences = list(_compare(expected, told).differences())
             if not differences:
                 break
             found = found or differences
         else:
-            side = "after" if is_after else "before"
-            yield "; ".join([f"killed {side} {undisturbed.calls[number]}", *found])
+            yield "; ".join([where, *found])
+
+
+def _compare(expected: Told, told: Told) -> Comparison:
+    return Comparison(
+        expected=expected.outcome,
+        actual=told.outcome,
+        late_max=SEND_LEASE,
+        cut_in=told.cut_in,
+        in_flight=told.in_flight,
+    )
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
