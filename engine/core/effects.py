@@ -43,6 +43,8 @@ class LookUp:
 
     Attributes:
         walk: What asks: a walk, or a call outside of one.
+        is_recall: Whether it was asked before and waited for in vain: then what was
+            known last has to do, and the answer comes at once.
         channels: Exactly these, in place of the urgency's.
         team: Whose default schedule and members are meant where none is named.
     """
@@ -55,6 +57,7 @@ class LookUp:
     team: str | None = None
     at: datetime
     deadline: datetime
+    is_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
