@@ -17,6 +17,7 @@ from engine.core.events import Event, Outcome
 from engine.core.incident import Incident, Status
 from engine.core.reasons import Reason
 from engine.directory import Directory
+from engine.errors import UnreadableError
 from policies.targets import Target
 
 
@@ -147,6 +148,7 @@ class Claimed:
         due: The time at which it is due, without the lease.
         mail: What is unread, oldest first, at most 200 items.
         failures: How often in a row it was parked.
+        unreadable: Why its state or its mail cannot be read; it can only be parked.
         after: Of one that is not open yet: the incident that somebody resolved while
             this one's alert went on firing.
     """
@@ -159,6 +161,7 @@ class Claimed:
     due: datetime | None = None
     mail: tuple[Mail, ...] = ()
     failures: int = 0
+    unreadable: UnreadableError | None = None
     after: str | None = None
 
 
@@ -250,7 +253,7 @@ class IncidentStore(Protocol):
         those with unread mail. Nobody else gets them from a claim before the lease
         is over; if no commit or release comes, they are due again then. At most
         256 in all, at most 64 a shard, an incident once. One that cannot be read
-        is parked and left out.
+        says so, and harms no other.
         """
         ...
 
@@ -282,7 +285,8 @@ class IncidentStore(Protocol):
         """
         End claims without a change: the true due times are written back.
 
-        With `park`, the incident is put aside for 2^n seconds, at most 60.
+        With `park`, the incident is put aside for 2^n seconds, at most 60; one that a
+        newer version wrote for 5 s, which is not counted.
         """
         ...
 
@@ -398,19 +402,34 @@ class Outbox(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """
+    A turn to be taken.
+
+    Attributes:
+        of: What turns are taken at.
+        ticket: Names whoever takes it; the same ticket gets the same answer.
+        candidates: In their order, at least one.
+    """
+
+    of: str
+    ticket: str
+    candidates: tuple[str, ...]
+
+
 class Turns(Protocol):
     """Knows whose turn it is."""
 
-    async def take(self, turn: str, ticket: str, candidates: Sequence[str]) -> str:
+    async def take(self, turns: Sequence[Turn]) -> Sequence[str]:
         """
-        Take a turn: the candidate after the one that was taken last.
+        Take turns, in this order: each is the candidate after the one taken last.
 
-        The same ticket gets the same answer, for an hour. Candidates come in their
-        order, at least one. If the last one taken is not among them any more, or there
-        was none yet, it is the first one's turn.
+        The same ticket gets the same answer, for an hour. If the last one taken is no
+        candidate any more, or there was none yet, it is the first one's turn.
 
         Raises:
-            StoreUnavailableError: If it cannot be told.
+            StoreUnavailableError: If it cannot be told of one of them.
         """
         ...
 
@@ -486,7 +505,12 @@ class OnCall:
 
 
 class OnCallLookup(Protocol):
-    """Knows who is on call."""
+    """
+    Knows who is on call.
+
+    One that answers from what this process and its store know is asked while a drain
+    waits. Any other may take its time: nobody waits for it (LookUps in engine/service).
+    """
 
     async def who(self, target: Target, at: datetime) -> OnCall:
         """
@@ -494,6 +518,36 @@ class OnCallLookup(Protocol):
 
         Raises:
             LookUpFailedError: If it cannot be told. The walk goes on without.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownOnCall:
+    """Who was behind a target, when that was last told."""
+
+    answer: OnCall
+    at: datetime
+
+
+class LastKnown(Protocol):
+    """Remembers who was on call last, for when nobody can tell."""
+
+    async def note(self, target: str, known: KnownOnCall) -> None:
+        """
+        Remember an answer, for a day.
+
+        Raises:
+            StoreUnavailableError: If it was not written.
+        """
+        ...
+
+    async def recall(self, target: str) -> KnownOnCall | None:
+        """
+        Return the last answer about a target; None if there was none for a day.
+
+        Raises:
+            StoreUnavailableError: If it cannot be told.
         """
         ...
 

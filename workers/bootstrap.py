@@ -21,6 +21,7 @@ from engine.adapters.lookups.table import TableLookup
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
 from engine.adapters.redis.health import Check, check_server, check_shards
+from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
 from engine.adapters.redis.store import RedisStore
@@ -36,7 +37,7 @@ from engine.ports import (
     OnCallLookup,
     Timers,
 )
-from engine.service import INCIDENTS, Couriers, Engine
+from engine.service import INCIDENTS, Couriers, Engine, LookUps
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ class Installation:
     Attributes:
         engine: Drains; on the pool that ingest uses too.
         desk: Takes in alerts and obeys commands; commands have their own pool.
+        look_ups: Asks outside who is on call; entered for as long as the process works.
         is_ready: Whether the store was reached and is one of ours.
     """
 
@@ -70,6 +72,7 @@ class Installation:
     engine: Engine
     desk: Engine
     reader: IncidentReader
+    look_ups: LookUps
     couriers: Couriers
     timers: Timers
     is_ready: bool = False
@@ -166,12 +169,18 @@ def _wire(
         shards=settings.shards,
         memory_limit_bytes=settings.memory_limit,
     )
+    look_ups = LookUps(
+        _lookup(settings, configuration, clock),
+        mailbox=mailbox,
+        last_known=RedisLastKnown(client),
+        clock=clock,
+    )
     engine = Engine(
         clock=clock,
         store=store,
         mailbox=mailbox,
         configuration=configuration,
-        lookup=_lookup(settings, configuration, clock),
+        look_ups=look_ups,
         turns=RedisTurns(client),
         channels=frozenset(_channels()),
     )
@@ -183,6 +192,7 @@ def _wire(
         engine=engine,
         desk=replace(engine, store=store_on(client_on(pools.command))),
         reader=store,
+        look_ups=look_ups,
         couriers=Couriers(
             outbox=RedisOutbox(client, store, shards=settings.shards),
             mailbox=mailbox,

@@ -31,7 +31,8 @@ class Escalator:
         Work until `stopping` is set, then end in order.
 
         First no more wake-ups are taken, so that other workers get them; then what is
-        claimed is decided; then the sends under way come to their end. What is left
+        claimed is decided; then look-ups are answered, and the sends under way come to
+        their end. What is left
         after that comes back by its lease.
         """
         with anyio.CancelScope() as sends:
@@ -47,6 +48,7 @@ class Escalator:
                 with anyio.move_on_after(CHORES_SECONDS_MAX):
                     await chores.stop()
                 with anyio.move_on_after(SENDS_SECONDS_MAX):
+                    await self._engine.look_ups.settled()
                     await self._couriers.stop()
                 sends.cancel()
         log.info("worker.stopped")

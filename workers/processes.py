@@ -114,6 +114,7 @@ async def _run(settings: Settings, redis_url: str, body: Body) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with (
             connect(settings, redis_url) as installation,
+            installation.look_ups,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_watch, signals, stop, tasks.cancel_scope)

@@ -18,6 +18,7 @@ from engine.codec.schema import (
     CONTENTS,
     DICTIONARY,
     INCIDENT,
+    KNOWN_ON_CALL,
     LETTERS,
     RECORD,
     SEND,
@@ -32,7 +33,7 @@ from engine.core.incident import Incident
 from engine.core.reasons import Reason
 from engine.directory import Directory
 from engine.errors import UnreadableError
-from engine.ports import Entry, RoutedAlert, Summary
+from engine.ports import Entry, KnownOnCall, RoutedAlert, Summary
 from policies.policy import Snapshot
 from policies.steps import LENIENT
 
@@ -168,6 +169,21 @@ def decode_summary(data: bytes) -> Summary:
         UnreadableError: If the data is damaged or of a newer version.
     """
     return _shaped("summary", SUMMARY, data)
+
+
+def encode_on_call(known: KnownOnCall) -> bytes:
+    """Write who was on call."""
+    return _plain(KNOWN_ON_CALL.write(known))
+
+
+def decode_on_call(data: bytes) -> KnownOnCall:
+    """
+    Read who was on call.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("on call", KNOWN_ON_CALL, data)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

@@ -50,7 +50,7 @@ from engine.core.incident import (
     Walk,
 )
 from engine.directory import Rule
-from engine.ports import RoutedAlert, Summary
+from engine.ports import KnownOnCall, OnCall, RoutedAlert, Summary
 
 VERSION = 1
 
@@ -192,6 +192,8 @@ SEND = Shape(
     give_up_at="u",
     caused_by_timer="t",
 )
+ON_CALL = Shape(OnCall, people="p", reason="r", source="s", until="u")
+KNOWN_ON_CALL = Shape(KnownOnCall, (ON_CALL,), answer="a", at="@")
 ROUTED = Shape(RoutedAlert, (ALERT,), alert="a", integration="n", key="k")
 SUMMARY = Shape(
     Summary,

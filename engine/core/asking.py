@@ -2,8 +2,8 @@
 Asking: questions of walks and calls that the outside world answers.
 
 Each has a deadline that is a timer like any other, and a generation: an answer to an
-earlier question is stale. A look-up that meets its deadline is asked once more, for what
-was known last: whoever answers that waits for nobody.
+earlier question is stale. A look-up that meets its deadline is asked once more, for
+what was known last: whoever answers that waits for nobody.
 """
 
 from dataclasses import replace

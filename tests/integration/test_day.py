@@ -28,6 +28,7 @@ from engine.ports import RoutedAlert
 from engine.service import INCIDENTS, Couriers, Engine
 from policies.policy import Policy
 from tests.support.driver import CHANNELS, SOURCE, Driver, a_directory
+from tests.support.look_ups import local_look_ups
 from tests.support.redis_time import scripts_on_test_time, set_time
 from tests.support.servers import found_servers, running_server
 from workers.escalator import Escalator
@@ -117,7 +118,7 @@ class Virtual:
             store=store,
             mailbox=mailbox,
             configuration=configuration,
-            lookup=TableLookup(configuration),
+            look_ups=local_look_ups(TableLookup(configuration), mailbox, self.clock),
             turns=RedisTurns(client),
             channels=frozenset(CHANNELS),
             look_ahead=timedelta(0),

@@ -20,6 +20,7 @@ from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Outcome
 from engine.ports import DeliveryResult, Notification, RoutedAlert, Wake
 from engine.service import Couriers, Engine
+from tests.support.look_ups import local_look_ups
 from workers.demo import INTEGRATION, Secrets, demo_directory
 from workers.escalator import Escalator
 
@@ -78,7 +79,7 @@ class World:
             store=store,
             mailbox=store,
             configuration=configuration,
-            lookup=TableLookup(configuration),
+            look_ups=local_look_ups(TableLookup(configuration), store, clock),
             turns=MemoryTurns(),
             channels=frozenset({"console"}),
             look_ahead=timedelta(0),

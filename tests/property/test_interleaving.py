@@ -31,6 +31,7 @@ from policies.policy import Policy, Repeat
 from policies.steps import NotifyStep
 from policies.targets import UserTarget
 from tests.property.sizes import patient, sized
+from tests.support.look_ups import local_look_ups
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 SOURCE = "alertmanager"
@@ -146,7 +147,9 @@ class World:
                 store=way,
                 mailbox=self.store,
                 configuration=configuration,
-                lookup=TableLookup(configuration),
+                look_ups=local_look_ups(
+                    TableLookup(configuration), self.store, self.clock
+                ),
                 turns=MemoryTurns(),
                 channels=frozenset({"console"}),
                 look_ahead=timedelta(0),

@@ -32,6 +32,7 @@ from engine.directory import (
 from engine.ports import DeliveryResult, Lane, Posting, RoutedAlert
 from engine.service import Couriers, Engine
 from policies.policy import Policy
+from tests.support.look_ups import local_look_ups
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 PEOPLE = ("alice", "bob", "carol")
@@ -54,7 +55,9 @@ class Driver:
             store=self.store,
             mailbox=self.store,
             configuration=self.configuration,
-            lookup=TableLookup(self.configuration),
+            look_ups=local_look_ups(
+                TableLookup(self.configuration), self.store, self.clock
+            ),
             turns=MemoryTurns(),
             channels=frozenset(CHANNELS),
             look_ahead=timedelta(0),

@@ -9,6 +9,7 @@ elsewhere cannot be stored here.
 from engine.adapters.memory.channel import MemoryChannel
 from engine.adapters.memory.clock import CountingIds, ManualClock
 from engine.adapters.memory.configuration import MemoryConfiguration
+from engine.adapters.memory.last_known import MemoryLastKnown
 from engine.adapters.memory.outbox import MemoryOutbox
 from engine.adapters.memory.store import MemoryStore
 from engine.adapters.memory.timers import MemoryTimers
@@ -19,6 +20,7 @@ __all__ = [
     "ManualClock",
     "MemoryChannel",
     "MemoryConfiguration",
+    "MemoryLastKnown",
     "MemoryOutbox",
     "MemoryStore",
     "MemoryTimers",

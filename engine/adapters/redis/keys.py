@@ -21,11 +21,13 @@ DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
 TURNS = "rung:turns"
 TICKET = "rung:ticket:"
+ON_CALL = "rung:on-call:"
 HASH_BYTES = 11
 
 OCCURRENCE_SECONDS = 24 * 60 * 60
 PROBE_SECONDS = 10
 TICKET_SECONDS = 60 * 60
+ON_CALL_SECONDS = 24 * 60 * 60
 # Written with arq's own defaults, and a wake job's by our scripts.
 HEALTH_SECONDS = 11
 IN_PROGRESS_SECONDS = 70
@@ -121,6 +123,13 @@ TABLE = (
         "expires after an hour",
         "who was taken for one run of a step",
         TICKET_SECONDS,
+    ),
+    _row(
+        "rung:on-call:*",
+        "string",
+        "expires after a day",
+        "who a remote look-up named last",
+        ON_CALL_SECONDS,
     ),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(

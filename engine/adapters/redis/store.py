@@ -78,16 +78,7 @@ class RedisStore(RedisReader):
         self._client.observe(at)
         if not found:
             return []
-        read = await self._read(found, at)
-        await self._put_aside(
-            [
-                (item[0].decode(), error)
-                for item, error in zip(found, read, strict=True)
-                if isinstance(error, UnreadableError)
-            ]
-        )
-
-        return [one for one in read if isinstance(one, Claimed)]
+        return await self._read(found, at)
 
     async def load(self, incident_id: str) -> Claimed:
         """Return one incident with its unread mail, without a lease."""
@@ -96,8 +87,8 @@ class RedisStore(RedisReader):
         )
         self._client.observe(at)
         [read] = await self._read([found], at)
-        if isinstance(read, UnreadableError):
-            raise read
+        if read.unreadable is not None:
+            raise read.unreadable
         if read.incident is None and not read.mail:
             raise UnknownIncidentError(incident_id)
 
@@ -118,8 +109,18 @@ class RedisStore(RedisReader):
 
     async def release(self, claimed: Sequence[Claimed], *, park: bool = False) -> None:
         """End claims without a change, or put the incidents aside."""
-        pause = GROWING_PAUSE if park else NO_PAUSE
-        await self._release([(one.incident_id, pause) for one in claimed])
+        calls: list[list[Argument]] = [
+            [
+                keys.prefix_of(one.incident_id),
+                one.incident_id,
+                _pause_of(one) if park else NO_PAUSE,
+                PAUSE_MS_MAX,
+            ]
+            for one in claimed
+        ]
+        for reply in await self._client.run_all(Name.RELEASE, calls):
+            if isinstance(reply, Exception):
+                log.warning("incident.left_to_its_lease", error=str(reply))
 
     async def incident_from(self, incident_id: str, state: bytes) -> Incident:
         """
@@ -136,9 +137,7 @@ class RedisStore(RedisReader):
 
         return decode_incident(state, snapshot, {})
 
-    async def _read(
-        self, found: Sequence[Reply], at: int
-    ) -> list[Claimed | UnreadableError]:
+    async def _read(self, found: Sequence[Reply], at: int) -> list[Claimed]:
         """Decode what a script found; what cannot be harms no other."""
         rows = [_row(item) for item in found]
         readable = [row for row in rows if isinstance(row, Row)]
@@ -148,11 +147,16 @@ class RedisStore(RedisReader):
         records = iter(await self._records(readable))
         claimed_at = instant(at)
 
-        return [
+        read = [
             row
             if isinstance(row, UnreadableError)
             else _claimed(row, snapshots.get(row.snapshot or ""), records, claimed_at)
             for row in rows
+        ]
+
+        return [
+            _unread(item, one, claimed_at) if isinstance(one, UnreadableError) else one
+            for item, one in zip(found, read, strict=True)
         ]
 
     async def _records(self, rows: Sequence[Row]) -> list[Reply]:
@@ -189,31 +193,22 @@ class RedisStore(RedisReader):
         except StoreUnavailableError as error:
             return [error] * len(commits)
 
-    async def _put_aside(
-        self, unreadable: Sequence[tuple[str, UnreadableError]]
-    ) -> None:
-        for incident_id, error in unreadable:
-            log.error(
-                "incident.parked",
-                incident_id=show_incident_id(incident_id),
-                error=str(error),
-                is_newer=error.is_newer,
-            )
-        await self._release(
-            [
-                (incident_id, NEWER_PAUSE_MS if error.is_newer else GROWING_PAUSE)
-                for incident_id, error in unreadable
-            ]
-        )
 
-    async def _release(self, pauses: Sequence[tuple[str, int]]) -> None:
-        calls: list[list[Argument]] = [
-            [keys.prefix_of(incident_id), incident_id, pause, PAUSE_MS_MAX]
-            for incident_id, pause in pauses
-        ]
-        for reply in await self._client.run_all(Name.RELEASE, calls):
-            if isinstance(reply, Exception):
-                log.warning("incident.left_to_its_lease", error=str(reply))
+def _unread(found: Reply, error: UnreadableError, at: datetime) -> Claimed:
+    """Say what is known of an incident that cannot be read."""
+    return Claimed(
+        incident_id=found[0].decode(),
+        claimed_at=at,
+        incident=None,
+        failures=int(found[1][4] or 0),
+        unreadable=error,
+    )
+
+
+def _pause_of(claimed: Claimed) -> int:
+    is_newer = claimed.unreadable is not None and claimed.unreadable.is_newer
+
+    return NEWER_PAUSE_MS if is_newer else GROWING_PAUSE
 
 
 def _alerts_key(incident_id: str) -> str:
