@@ -60,22 +60,25 @@ class TestUnreadable:
 
     @pytest.mark.parametrize("what", ["state", "due", "mail", "alert", "snapshot"])
     async def test_parked(self, on: OnRedis, what: str) -> None:
-        """A damaged incident is parked and counted; the others of the claim go on."""
+        """A damaged incident says so; parked it waits longer each time, and is counted."""
         good, bad = await an_open_one(on, START, "good"), await an_open_one(on, START)
         other = on.another()
         await damage(on, bad, what)
-        [claimed] = await other.store.claim(Lane.DUE)
-        early = await other.store.claim(Lane.DUE)
+        claimed = {one.incident_id: one for one in await other.store.claim(Lane.DUE)}
+        damaged = claimed[bad.incident_id]
+        await other.store.release([damaged], park=True)
+        await other.store.release([claimed[good.incident_id]])
         await on.advance(2 * SECOND - MILLISECOND)
-        await other.store.release([claimed])
-        await other.store.claim(Lane.DUE)
-        nearly = await on.redis.hget(part(bad, "i"), "f")  # type: ignore[misc]
+        [only] = await other.store.claim(Lane.DUE)
         await on.advance(MILLISECOND)
-        await other.store.claim(Lane.DUE)
+        [again] = await other.store.claim(Lane.DUE)
+        await other.store.release([again], park=True)
 
-        assert good.incident_id == claimed.incident_id
-        assert [] == list(early)
-        assert b"1" == nearly
+        assert damaged.unreadable
+        assert not damaged.unreadable.is_newer
+        assert claimed[good.incident_id].unreadable is None
+        assert good.incident_id == only.incident_id
+        assert (bad.incident_id, 1) == (again.incident_id, again.failures)
         assert b"2" == await on.redis.hget(part(bad, "i"), "f")  # type: ignore[misc]
 
     async def test_newer(self, on: OnRedis) -> None:
@@ -85,16 +88,17 @@ class TestUnreadable:
         await on.store.release([claimed])
         state = await on.redis.hget(part(claimed, "i"), "s")  # type: ignore[misc]
         await write(on, part(claimed, "i"), "s", NEWER)
-        with capture_logs() as logs:
-            nothing = await on.store.claim(Lane.DUE)
+        [newer] = await on.store.claim(Lane.DUE)
+        await on.store.release([newer], park=True)
         await write(on, part(claimed, "i"), "s", state)
         await on.advance(5 * SECOND - MILLISECOND)
         early = await on.store.claim(Lane.DUE)
         await on.advance(MILLISECOND)
         [again] = await on.store.claim(Lane.DUE)
 
-        assert [] == list(nothing) == list(early)
-        assert [True] == [line["is_newer"] for line in logs]
+        assert newer.unreadable
+        assert newer.unreadable.is_newer
+        assert [] == list(early)
         assert 0 == again.failures
 
     async def test_mail(self, on: OnRedis) -> None:
@@ -111,8 +115,10 @@ class TestUnreadable:
         await on.mailbox.append([a_firing()])
         [name] = await on.redis.keys("*}:m:*")
         await on.redis.lset(name, 0, b"1 0 " + NEWER)  # type: ignore[misc, arg-type]
+        [claimed] = await on.store.claim(Lane.MAIL)
 
-        assert [] == list(await on.store.claim(Lane.MAIL))
+        assert claimed.unreadable
+        assert claimed.unreadable.is_newer
         assert 1 == await on.redis.llen(name)  # type: ignore[misc]
 
     async def test_loaded(self, on: OnRedis) -> None:

@@ -1,12 +1,10 @@
 """What the directory and the on-call lookup say when the core asks."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -36,6 +34,7 @@ from policies.metadata import Reference
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
 from policies.targets import Target, target_of
+from tests.support.impatience import for_ever
 from tests.support.look_ups import NoMail, local_look_ups
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
@@ -79,10 +78,7 @@ class AwayTurns:
         """Fail, or wait without an end; an hour passes for whoever is impatient."""
         if self.failure:
             raise self.failure
-        loop = asyncio.get_running_loop()
-        time = loop.time
-        loop.time = lambda: time() + 3_600  # type: ignore[method-assign] # no real hour
-        await anyio.sleep_forever()
+        await for_ever()
 
         return [str(turns)]
 
@@ -240,8 +236,8 @@ class TestResolve:
         """Of one name the id decides; targets that are no people go by their text."""
         users = by_id(*[a_user(name, name="same") for name in ("c", "a", "b")])
         teams = by_id(Team(id="db", name="Databases", members=("a",)))
-        asked = a_question("user:c", "team:db", "user:b", "user:a")
-        answer, _ = await directions(users=users, teams=teams).resolve(asked, ROOT)
+        asked = directions(users=users, teams=teams)
+        answer, _ = await resolved_by(asked, "user:c", "team:db", "user:b", "user:a")
 
         assert ("user:a", "user:b", "user:c", "team:db") == answer.order
 

@@ -1,12 +1,10 @@
 """Who or what is behind the targets of a step, and how they are reached."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -30,6 +28,7 @@ from policies.metadata import Reference
 from policies.policy import Policy
 from policies.steps import NO_TIME
 from policies.targets import MetadataTarget, Target, target_of
+from tests.support.impatience import for_ever
 from tests.support.look_ups import NoMail, local_look_ups
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
@@ -64,14 +63,6 @@ class Rota:
         reason = OnCallReason.ROTATION if people else OnCallReason.NONE
 
         return OnCall(people=people, reason=reason, source="rota", until=self.until)
-
-
-async def for_ever() -> None:
-    """Wait without an end; an hour has passed for whoever is impatient."""
-    loop = asyncio.get_running_loop()
-    time = loop.time
-    loop.time = lambda: time() + 3_600  # type: ignore[method-assign] # no real hour
-    await anyio.sleep_forever()
 
 
 def a_user(user_id: str, **fields: Any) -> User:
