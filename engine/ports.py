@@ -149,6 +149,7 @@ class Claimed:
         mail: What is unread, oldest first, at most 200 items.
         failures: How often in a row it was parked.
         unreadable: Why its state or its mail cannot be read; it can only be parked.
+        integration: Of one that cannot be read: whose it is, if that much is known.
         after: Of one that is not open yet: the incident that somebody resolved while
             this one's alert went on firing.
     """
@@ -162,6 +163,7 @@ class Claimed:
     mail: tuple[Mail, ...] = ()
     failures: int = 0
     unreadable: UnreadableError | None = None
+    integration: str | None = None
     after: str | None = None
 
 

@@ -46,7 +46,7 @@ PLAIN = str(VERSION).encode()
 DEFLATED = PLAIN + b"z"
 DEFLATE_OVER_BYTES = 200
 WINDOW_BITS = -15  # raw deflate: no header, no checksum
-SNAPSHOT, LETTER, REASON, COMMENTS = "h", "t", "y", "yc"
+SNAPSHOT, INTEGRATION, LETTER, REASON, COMMENTS = "h", "n", "t", "y", "yc"
 
 
 def encode_incident(incident: Incident) -> bytes:
@@ -66,6 +66,16 @@ def snapshot_hash(data: bytes) -> str:
         raise UnreadableError("incident", "names no snapshot")
 
     return named
+
+
+def integration_of(data: bytes) -> str | None:
+    """Return whose an encoded incident is, also where the rest cannot be read."""
+    try:
+        named: object = _read("incident", data).get(INTEGRATION)
+    except UnreadableError:
+        return None
+
+    return named if isinstance(named, str) else None
 
 
 def decode_incident(

@@ -16,6 +16,7 @@ from engine.errors import (
     ContendedError,
     EngineError,
     KeyTakenError,
+    TryAgainError,
     UnclearError,
     UnknownIncidentError,
     UnreadableError,
@@ -251,11 +252,29 @@ class Engine:
             error=str(error) if isinstance(error, EngineError) else "",
             traceback="".join(traceback.format_exception(error)),
         )
-        # Before it is counted: an alarm that was not written comes with the next try.
-        if claimed.failures + 1 == ALARM_AT_FAILURES and not is_newer:
-            alarm = _alarm(claimed, type(error).__name__)
-            await self.mailbox.append([alarm] if alarm else [])
+        is_third = claimed.failures + 1 == ALARM_AT_FAILURES and not is_newer
+        if is_third and not await self._raise_alarm(claimed, type(error).__name__):
+            return
         await self.store.release([claimed], park=True)
+
+    async def _raise_alarm(self, claimed: Claimed, problem: str) -> bool:
+        """
+        Have somebody paged about an incident that cannot be decided.
+
+        Returns:
+            Whether that is settled; if not, it is not counted either: the lease brings
+            it back, and then it is tried again.
+        """
+        alarm = _alarm(claimed, problem)
+        if alarm is None:
+            return True
+        try:
+            await self.mailbox.append([alarm])
+        except TryAgainError as error:
+            log.warning("alarm.not_written", error=str(error))
+            return False
+
+        return True
 
     async def _end_idle(self, idle: Sequence[Settlement]) -> None:
         """End claims that led to nothing; mail that opens nothing is put aside."""
@@ -308,6 +327,7 @@ def _alarm(claimed: Claimed, problem: str) -> RoutedAlert | None:
     """
     routes = [mail.content for mail in claimed.mail]
     integrations = {one.integration for one in routes if isinstance(one, RoutedAlert)}
+    integrations |= {claimed.integration} if claimed.integration else set()
     if claimed.incident is not None:
         integrations.add(claimed.incident.integration)
     if INSTALLATION in integrations:

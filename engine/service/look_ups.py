@@ -129,12 +129,13 @@ class LookUps:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        tasks, self._tasks = self._tasks, None
-        assert tasks is not None
+        assert self._tasks is not None
         # What is not answered yet is taken up at its deadline, by whoever works then.
-        tasks.cancel_scope.cancel()
-
-        return await tasks.__aexit__(kind, error, traceback)
+        self._tasks.cancel_scope.cancel()
+        try:
+            return await self._tasks.__aexit__(kind, error, traceback)
+        finally:
+            self._tasks = None
 
     async def now(self, target: Target, at: datetime) -> Told | Failed | None:
         """Say who is behind a target; None: nobody here knows, it has to be asked."""

@@ -11,6 +11,7 @@ from engine.adapters.memory import (
     ManualClock,
     MemoryChannel,
     MemoryConfiguration,
+    MemoryLastKnown,
     MemoryOutbox,
     MemoryStore,
     MemoryTurns,
@@ -30,9 +31,9 @@ from engine.directory import (
     User,
 )
 from engine.ports import DeliveryResult, Lane, Posting, RoutedAlert
-from engine.service import Couriers, Engine
+from engine.service import Couriers, Engine, LookUps
 from policies.policy import Policy
-from tests.support.look_ups import local_look_ups
+from tests.support.look_ups import Rota
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 PEOPLE = ("alice", "bob", "carol")
@@ -50,14 +51,20 @@ class Driver:
         self.channels = {name: MemoryChannel(self.clock) for name in CHANNELS}
         self.configuration = MemoryConfiguration(a_directory(policies, catch_all))
         self.incidents: dict[str, str] = {}
+        self.rota = Rota(TableLookup(self.configuration))
+        self.look_ups = LookUps(
+            self.rota,
+            mailbox=self.store,
+            last_known=MemoryLastKnown(self.clock),
+            clock=self.clock,
+            is_local=lambda _target: self.rota.is_here,
+        )
         self.engine = Engine(
             clock=self.clock,
             store=self.store,
             mailbox=self.store,
             configuration=self.configuration,
-            look_ups=local_look_ups(
-                TableLookup(self.configuration), self.store, self.clock
-            ),
+            look_ups=self.look_ups,
             turns=MemoryTurns(),
             channels=frozenset(CHANNELS),
             look_ahead=timedelta(0),
@@ -82,7 +89,7 @@ class Driver:
         labels: Mapping[str, str] | None = None,
     ) -> Posting:
         """Post one alert and let the engine decide it."""
-        posting = await self._post(key, fingerprint, fires=fires, labels=labels)
+        posting = await self.take_in(key, fingerprint, fires=fires, labels=labels)
         await self.settle()
 
         return posting
@@ -92,14 +99,14 @@ class Driver:
         for key, fingerprint, fires, again in notices:
             if fires and not again:
                 self.forget(fingerprint)
-            await self._post(key, fingerprint, fires=fires)
+            await self.take_in(key, fingerprint, fires=fires)
             self.clock.advance(timedelta(milliseconds=1))
         await self.settle()
         opened = len(await self.store.summaries(frozenset(Status), 100))
 
         return f"{opened} incidents"
 
-    async def _post(
+    async def take_in(
         self,
         key: str,
         fingerprint: str,
@@ -107,6 +114,7 @@ class Driver:
         fires: bool,
         labels: Mapping[str, str] | None = None,
     ) -> Posting:
+        """Post one alert, and leave it at that."""
         known = self._alerts.get(fingerprint)
         alert = Alert(
             id=self.ids.command_id(),
@@ -207,12 +215,14 @@ class Driver:
             configuration=self.configuration,
             clock=self.clock,
         )
-        async with couriers:
+        async with couriers, self.look_ups:
             while (due := self.store.next_due()) and due <= self.clock.now():
                 await self.engine.drain(Lane.MAIL)
                 await self.engine.drain(Lane.DUE)
                 await couriers.deliver()
                 await couriers.settled()
+                if not self.rota.is_silent:
+                    await self.look_ups.settled()
 
     async def timeline(self, key: str) -> list[Reason]:
         """Return the reasons in an incident's history."""

@@ -37,7 +37,7 @@ from policies.policy import Snapshot
 
 LEASE = timedelta(seconds=2)
 OCCURRENCE_KEPT = timedelta(hours=24)
-PARK_SECONDS_MAX = 60
+PARK_SECONDS_MAX, PARK_SECONDS_NEWER = 60, 5
 CLAIM_MAX, MAIL_MAX, MAILBOX_MAX = 256, 200, 10_000
 
 
@@ -135,8 +135,10 @@ class MemoryStore:
         for one in claimed:
             kept = self._kept[one.incident_id]
             if park:
-                kept.failures += 1
+                is_newer = one.unreadable is not None and one.unreadable.is_newer
+                kept.failures += not is_newer
                 seconds = min(2**kept.failures, PARK_SECONDS_MAX)
+                seconds = PARK_SECONDS_NEWER if is_newer else seconds
                 until = self._clock.now() + timedelta(seconds=seconds)
                 kept.due_at = until if kept.due_at else None
                 # Also without mail: what comes in meanwhile waits with the rest.

@@ -18,7 +18,7 @@ from engine.adapters.redis.reader import RedisReader
 from engine.adapters.redis.rows import Row, claimed_from, read_row
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.snapshots import Snapshots
-from engine.codec import decode_incident, snapshot_hash
+from engine.codec import decode_incident, integration_of, snapshot_hash
 from engine.codec.shapes import instant, milliseconds
 from engine.core.incident import Incident
 from engine.errors import StoreUnavailableError, UnknownIncidentError, UnreadableError
@@ -202,6 +202,7 @@ def _unread(found: Reply, error: UnreadableError, at: datetime) -> Claimed:
         incident=None,
         failures=int(found[1][4] or 0),
         unreadable=error,
+        integration=integration_of(found[1][1]) if found[1][1] else None,
     )
 
 
