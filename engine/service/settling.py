@@ -190,6 +190,7 @@ class Settlement:
                 incident_id=show_incident_id(self.claimed.incident_id),
                 status=status,
                 reason=reason,
+                configuration=self.directions.directory.version,
             )
         for notice in self._published:
             log.warning(

@@ -136,6 +136,21 @@ async def test_read_only(place: Place, tmp_path: Path) -> None:
     assert {"append", "claim", "commit", "outbox"} <= set(failed)
 
 
+async def test_demoted(place: Place, tmp_path: Path) -> None:
+    """Whoever was connected to a server that became a replica connects anew."""
+    await place.on.mailbox.append([a_firing()])
+    before = await place.on.client.ask("CLIENT ID")
+    same = await place.on.client.ask("CLIENT ID")
+    with running(place.server.server, tmp_path) as primary:
+        await place.on.redis.replicaof("127.0.0.1", str(primary.port))
+        with pytest.raises(StoreUnavailableError):
+            await place.on.mailbox.append([a_firing()])
+        after = await place.on.client.ask("CLIENT ID")
+
+    assert before == same
+    assert before != after
+
+
 async def test_out_of_memory(place: Place) -> None:
     """A server without memory takes nothing; what is stored goes on afterwards."""
     claimed = await an_open_one(place.on)

@@ -37,6 +37,9 @@ PASSING = re.compile(
 )
 
 
+DEMOTED = re.compile(r"(^|-)(READONLY|MASTERDOWN)\b")
+
+
 class AnswerLostError(StoreUnavailableError):
     """The connection broke before the answer came: it may have been written."""
 
@@ -152,8 +155,19 @@ class Client:
             raise StoreUnavailableError(str(error)) from error
         except (RedisError, OSError) as error:
             raise AnswerLostError(str(error)) from error
+        if any(map(_is_demoted, replies)):
+            await self._leave()
 
         return replies
+
+    async def _leave(self) -> None:
+        """
+        Give up the connections to a server that is the primary no longer.
+
+        The address may lead to another one by now; who stays connected stays with a
+        replica that takes no writes.
+        """
+        await self.redis.connection_pool.disconnect(inuse_connections=False)
 
     async def time(self) -> int:
         """
@@ -175,6 +189,13 @@ def meaning_of(error: Exception) -> EngineError:
         return RefusedError(str(error))
 
     return StoreUnavailableError(str(error))
+
+
+def _is_demoted(reply: object) -> bool:
+    if isinstance(reply, ReadOnlyError):
+        return True
+
+    return isinstance(reply, ResponseError) and bool(DEMOTED.search(str(reply)))
 
 
 def is_passing(reply: object) -> bool:
