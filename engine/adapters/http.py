@@ -32,6 +32,8 @@ ADDRESSES_MAX = 3
 RESOLVING_MAX = 8
 # From here on the other side may have got the request.
 LEAVES = "http11.send_request_headers.started"
+# TLS may also fail once it is up, as when a certificate of ours is asked for.
+BROKEN = (httpx2.TransportError, OSError)
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -238,7 +240,7 @@ class OutboundHttp:
         ) as transport:
             try:
                 response = await transport.handle_async_request(request)
-            except httpx2.TransportError as error:
+            except BROKEN as error:
                 raise call.ended_by(error) from None
             call.answered = Answered(
                 status=response.status_code,
@@ -269,7 +271,7 @@ class OutboundHttp:
                     left -= len(part)
                     if left <= 0:
                         return
-            except httpx2.TransportError:
+            except BROKEN:
                 return
 
     async def _judged_addresses(self, call: _Call) -> Sequence[Address]:

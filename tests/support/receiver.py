@@ -83,13 +83,17 @@ async def _read(stream: ByteStream) -> Received:
 
 
 @asynccontextmanager
-async def receiving(*answers: Answer, tls: bool = True) -> AsyncIterator[Receiver]:
+async def receiving(
+    *answers: Answer, tls: bool = True, wants_certificate: bool = False
+) -> AsyncIterator[Receiver]:
     """Run a receiver for as long as the block lasts."""
     listener = await anyio.create_tcp_listener(local_host=LOOPBACK)
     port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - no Django here
     receiver = Receiver(port, list(answers) or [OK])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATES / f"{HOST}.pem")
+    if wants_certificate:
+        context.verify_mode = ssl.CERT_REQUIRED
     served = (
         TLSListener(listener, context, standard_compatible=False) if tls else listener
     )

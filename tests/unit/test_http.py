@@ -406,6 +406,14 @@ class TestCertificate:
         assert 200 == named.status
         assert isinstance(other, CertificateError)
 
+    async def test_ours(self) -> None:
+        """Who asks for a certificate of ours does not get one, nor an answer from us."""
+        async with receiving(wants_certificate=True) as receiver:
+            error = await refusal(an_http(), receiver.url())
+
+        assert isinstance(error, NoAnswerError)
+        assert [] == receiver.received
+
     async def test_no_tls(self) -> None:
         """Who does not speak TLS cannot be reached by https."""
         async with receiving(tls=False) as receiver:
