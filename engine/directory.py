@@ -5,6 +5,8 @@ Pure values. Incidents keep a snapshot of policies only; people, their contact
 methods and rules are looked up live, at the moment they are needed.
 """
 
+import base64
+import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from policies.durations import Duration
 from policies.policy import Policy
@@ -21,6 +23,9 @@ from policies.targets import Name
 
 RULES_MAX = 20
 EMAIL = "email"
+SECRET_PREFIX, SECRET_BYTES_MIN, SECRET_BYTES_MAX = "whsec_", 24, 64
+# While a secret is changed there are two; every one of them makes a signature.
+SECRETS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +46,51 @@ class ResolveWhen(StrEnum):
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What an error quotes may be a secret.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _is_signing_secret(text: str) -> str:
+    """
+    Return a secret of Standard Webhooks.
+
+    Raises:
+        ValueError: If it is none; it is not quoted.
+    """
+    coded = text.removeprefix(SECRET_PREFIX)
+    try:
+        size = len(base64.b64decode(coded + "=" * (-len(coded) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if coded == text or not SECRET_BYTES_MIN <= size <= SECRET_BYTES_MAX:
+        message = (
+            f"a secret is {SECRET_PREFIX} and, in base64, {SECRET_BYTES_MIN} to "
+            f"{SECRET_BYTES_MAX} random bytes"
+        )
+        raise ValueError(message)
+
+    return text
+
+
+# The other side of a webhook checks signatures with it. They are not shown.
+Secrets = Annotated[
+    tuple[Annotated[str, AfterValidator(_is_signing_secret)], ...],
+    Field(max_length=SECRETS_MAX, repr=False),
+]
 
 
 class ContactMethod(_Record):
-    """One way to reach a person: an address on a channel."""
+    """
+    One way to reach a person: an address on a channel.
+
+    Attributes:
+        secrets: What a webhook is signed with, the newest first.
+    """
 
     id: Name
     channel: Name
     address: str = ""
+    secrets: Secrets = ()
 
 
 class NotificationRule(_Record):
@@ -117,6 +158,7 @@ class Place(_Record):
     Attributes:
         kind: What a step calls all places of this kind.
         channel: What it is reached by.
+        secrets: What a webhook is signed with, the newest first.
     """
 
     id: Name
@@ -124,6 +166,7 @@ class Place(_Record):
     kind: Name
     channel: Name
     address: str = ""
+    secrets: Secrets = ()
 
 
 class Grouping(StrEnum):

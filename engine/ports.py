@@ -7,7 +7,7 @@ tests/contract that every adapter passes, the in-memory one too.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, Self
 
@@ -398,8 +398,9 @@ class Outbox(Protocol):
         Note the outcome in the incident's mailbox, or keep it for another try.
 
         Success of any attempt counts, a failure only from the latest. With
-        `retry_at` the notification is due again then and nothing is reported; one
-        withdrawn while it was under way is never tried again.
+        `retry_at`, which only the latest may ask for, the notification is due again
+        then and nothing is reported; one withdrawn while it was under way is never
+        tried again.
         """
         ...
 
@@ -556,7 +557,13 @@ class LastKnown(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """What a channel needs to reach one person."""
+    """
+    What a channel needs to reach one person.
+
+    Attributes:
+        secrets: What the other side knows us by; for signatures, never sent.
+        incident_url: Where the incident is shown, if others can reach us at all.
+    """
 
     key: str
     incident_id: str
@@ -568,15 +575,27 @@ class Notification:
     attempt: int
     late_by_seconds: int = 0
     labels: dict[str, str] = field(default_factory=dict[str, str])
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    incident_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult:
-    """What a channel says of one attempt; `is_final` failures are not tried again."""
+    """
+    What a channel says of one attempt.
+
+    Attributes:
+        is_final: Of a failure: it would fail again, so it is not tried again.
+        is_repeatable: Of an unknown outcome: the other side knows the key, so a second
+            try does no harm. Without it what may have arrived is not sent again.
+        retry_after: How long the other side asks to be left alone.
+    """
 
     outcome: Outcome
     detail: str = ""
     is_final: bool = False
+    is_repeatable: bool = False
+    retry_after: timedelta | None = None
 
 
 class Channel(Protocol):

@@ -14,7 +14,9 @@ from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 
 from engine.adapters.arq_timers import ArqTimers, wake_jobs
 from engine.adapters.channels.console import ConsoleChannel
+from engine.adapters.channels.webhook import WebhookChannel
 from engine.adapters.clock import StoreClock, install_into_arq
+from engine.adapters.http import OutboundHttp
 from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup
 from engine.adapters.lookups.table import TableLookup
@@ -160,6 +162,7 @@ def _wire(
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
     ids, client = SecretIds(), client_on(pools.paging)
+    channels = _channels(settings, clock)
     store = store_on(client)
     configuration = RedisConfiguration(client, clock)
     mailbox = RedisMailbox(
@@ -182,7 +185,7 @@ def _wire(
         configuration=configuration,
         look_ups=look_ups,
         turns=RedisTurns(client),
-        channels=frozenset(_channels()),
+        channels=frozenset(channels),
     )
 
     return Installation(
@@ -196,21 +199,23 @@ def _wire(
         couriers=Couriers(
             outbox=RedisOutbox(client, store, shards=settings.shards),
             mailbox=mailbox,
-            channels=_channels(),
+            channels=channels,
             configuration=configuration,
             clock=clock,
+            public_url=settings.public_url,
         ),
-        timers=_timers(client, settings.shards, clock, redis_url, ids),
+        timers=_timers(
+            Sweep(client, shards=settings.shards, channels=(*channels, INCIDENTS)),
+            clock,
+            redis_url,
+            ids,
+        ),
         _client=client,
         _shards=settings.shards,
     )
 
 
-def _timers(
-    client: Client, shards: int, clock: StoreClock, redis_url: str, ids: Ids
-) -> ArqTimers:
-    sweep = Sweep(client, shards=shards, channels=(*_channels(), INCIDENTS))
-
+def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, ids: Ids) -> ArqTimers:
     return ArqTimers(
         pool=lambda: _own_pool(redis_url),
         clock=clock,
@@ -220,8 +225,13 @@ def _timers(
     )
 
 
-def _channels() -> dict[str, Channel]:
-    return {"console": ConsoleChannel(sys.stdout)}
+def _channels(settings: Settings, clock: Clock) -> dict[str, Channel]:
+    http = OutboundHttp(allowed=settings.webhook_allow)
+
+    return {
+        "console": ConsoleChannel(sys.stdout),
+        "webhook": WebhookChannel(http, clock),
+    }
 
 
 def _lookup(

@@ -9,7 +9,7 @@ away before *begin* never leaves.
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -42,8 +42,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # So many at once on each channel: a provider's own limits are lower, as a rule.
 SLOTS = 20
-# Longer than any provider takes on a good day; then nobody knows what became of it.
-SEND_SECONDS_MAX = 10.0
+# Longer than any provider takes on a good day; then nobody knows what became of it. A
+# channel that knows how far it came says so itself, at its own limit of 10 s.
+SEND_SECONDS_MAX = 12.0
 RENEW_EVERY = timedelta(seconds=1)
 # An answer to *begin* older than this is asked for again.
 BEGUN_GOOD_FOR = timedelta(seconds=1)
@@ -61,12 +62,13 @@ class Reached:
 
     name: str
     address: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Couriers:
     """Sends what is due, on every channel, at most so many at once on each."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - ports, and what an installation sets
         self,
         *,
         outbox: Outbox,
@@ -75,6 +77,7 @@ class Couriers:
         configuration: Configuration,
         clock: Clock,
         slots: int = SLOTS,
+        public_url: str | None = None,
     ) -> None:
         self._outbox = outbox
         self._mailbox = mailbox
@@ -82,6 +85,7 @@ class Couriers:
         self._configuration = configuration
         self._clock = clock
         self._slots = slots
+        self._public_url = public_url
         # Word to other incidents goes out like a notification, and to their mailboxes.
         self._under_way = dict.fromkeys([*channels, INCIDENTS], 0)
         self._tasks: TaskGroup | None = None
@@ -236,13 +240,25 @@ class Couriers:
             labels={
                 key: values[0] for key, values in incident.metadata.items() if values
             },
+            secrets=reached.secrets,
+            incident_url=self._url_of(incident),
         )
+
+    def _url_of(self, incident: Incident) -> str | None:
+        if self._public_url is None:
+            return None
+
+        path = f"v1/incidents/{show_incident_id(incident.id)}"
+
+        return f"{self._public_url.rstrip('/')}/{path}"
 
     def _retry_at(self, delivery: Delivery, result: DeliveryResult) -> datetime | None:
         """Return when to try again; None if that is over."""
-        if result.outcome is not Outcome.FAILED or result.is_final:
+        if not _may_repeat(result):
             return None
-        again = self._clock.now() + _pause(delivery)
+        again = self._clock.now() + max(
+            _pause(delivery), result.retry_after or timedelta(0)
+        )
 
         return again if again < delivery.send.give_up_at else None
 
@@ -315,14 +331,29 @@ def _reached(directory: Directory, send: Send) -> Reached | None:
     """Return who is reached, and where; None if the contact method is gone."""
     if send.person.startswith(PLACE):
         place = directory.places.get(send.method)
-        return Reached(name=place.name, address=place.address) if place else None
+        if place is None:
+            return None
+        return Reached(name=place.name, address=place.address, secrets=place.secrets)
     user = directory.users.get(send.person)
     if user is None or not user.is_active:
         return None
     methods = (m for m in user.contact_methods if m.id == send.method)
     method = next(methods, None)
+    if method is None:
+        return None
 
-    return Reached(name=user.name, address=method.address) if method else None
+    return Reached(name=user.name, address=method.address, secrets=method.secrets)
+
+
+def _may_repeat(result: DeliveryResult) -> bool:
+    """Whether another try can help, and does no harm if this one has arrived."""
+    match result.outcome:
+        case Outcome.SENT:
+            return False
+        case Outcome.FAILED:
+            return not result.is_final
+        case Outcome.UNKNOWN:
+            return result.is_repeatable
 
 
 def _pause(delivery: Delivery) -> timedelta:

@@ -237,6 +237,20 @@ class TestFinish:
         assert [] == await attempts(backend)
         assert await backend.outbox.begin(new)
 
+    async def test_old_attempt_asks_for_another(self, backend: Backend) -> None:
+        """Only the latest attempt may ask for another one, whatever came of it."""
+        claimed, [old] = await with_deliveries(backend, a_send())
+        await backend.outbox.begin(old)
+        await backend.advance(SEND_LEASE)
+        [new] = await backend.outbox.claim("sms", 9)
+        await backend.outbox.finish(old, Outcome.UNKNOWN, "", START)
+        due_at_once = await attempts(backend)
+        await backend.outbox.finish(new, Outcome.UNKNOWN, "", START)
+
+        assert [] == due_at_once
+        assert [] == await reports(backend, claimed.incident_id)
+        assert [3] == await attempts(backend)
+
     async def test_success_of_an_old_attempt(self, backend: Backend) -> None:
         """A success counts from any attempt, and ends the later ones."""
         claimed, [old] = await with_deliveries(backend, a_send())

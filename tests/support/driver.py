@@ -30,7 +30,7 @@ from engine.directory import (
     Urgency,
     User,
 )
-from engine.ports import DeliveryResult, Lane, Posting, RoutedAlert
+from engine.ports import Channel, DeliveryResult, Lane, Posting, RoutedAlert
 from engine.service import Couriers, Engine, LookUps
 from policies.policy import Policy
 from tests.support.look_ups import Rota
@@ -38,6 +38,7 @@ from tests.support.look_ups import Rota
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 PEOPLE = ("alice", "bob", "carol")
 SOURCE = "alertmanager"
+PUBLIC_URL = "https://rung.example.com/"
 CHANNELS = ("console", "sms", "call", "push", "webhook")
 
 
@@ -49,6 +50,8 @@ class Driver:
         self.ids = CountingIds()
         self.store = MemoryStore(self.clock, self.ids)
         self.channels = {name: MemoryChannel(self.clock) for name in CHANNELS}
+        # Channels of a test's own, in place of those that remember.
+        self.others: dict[str, Channel] = {}
         self.configuration = MemoryConfiguration(a_directory(policies, catch_all))
         self.incidents: dict[str, str] = {}
         self.rota = Rota(TableLookup(self.configuration))
@@ -211,9 +214,10 @@ class Driver:
         couriers = Couriers(
             outbox=MemoryOutbox(self.store, self.clock),
             mailbox=self.store,
-            channels=self.channels,
+            channels=self.channels | self.others,
             configuration=self.configuration,
             clock=self.clock,
+            public_url=PUBLIC_URL,
         )
         async with couriers, self.look_ups:
             while (due := self.store.next_due()) and due <= self.clock.now():

@@ -69,7 +69,8 @@ class MemoryOutbox:
         letter = self._letters.of(delivery)
         if letter is None:
             return
-        if outcome is Outcome.FAILED and letter.attempt != delivery.attempt:
+        only_if_latest = outcome is Outcome.FAILED or retry_at is not None
+        if only_if_latest and letter.attempt != delivery.attempt:
             return
         if retry_at and not letter.is_withdrawn:
             letter.at, letter.begun = retry_at, 0

@@ -108,7 +108,8 @@ class RedisOutbox:
             *_named(delivery),
             send.channel,
             delivery.attempt,
-            int(outcome is Outcome.FAILED),
+            # Only the latest attempt may ask for another one, whatever its outcome.
+            int(outcome is Outcome.FAILED or retry_at is not None),
             milliseconds(retry_at) if retry_at else NEVER,
             delivery.incident_id,
             encode_mail(report),
