@@ -36,7 +36,7 @@ from engine.ports import (
     OnCallLookup,
     Timers,
 )
-from engine.service import INCIDENTS, Couriers, Engine
+from engine.service import Couriers, Engine
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -199,7 +199,7 @@ def _wire(
 def _timers(
     client: Client, shards: int, clock: StoreClock, redis_url: str, ids: Ids
 ) -> ArqTimers:
-    sweep = Sweep(client, shards=shards, channels=(*_channels(), INCIDENTS))
+    sweep = Sweep(client, shards=shards)
 
     return ArqTimers(
         pool=lambda: _own_pool(redis_url),

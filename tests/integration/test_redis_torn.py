@@ -17,6 +17,7 @@ from tests.contract.making import (
     START,
     a_commit,
     a_firing,
+    a_room,
     a_send,
     a_withdrawal,
     an_entry,
@@ -55,7 +56,7 @@ async def opening(on: OnRedis) -> Commit:
 async def going_on(on: OnRedis) -> Commit:
     """Return a commit with something of everything, while more mail waits."""
     claimed = await an_open_one(on, START, sends=(BEGUN, WAITING))
-    [delivery] = await on.outbox.claim("sms", 1)
+    [delivery] = await on.outbox.claim([a_room("sms", 1)])
     await on.outbox.begin(delivery)
     await on.mailbox.append([a_firing(fingerprint=f"db{n}") for n in range(5)])
     claimed = await claimed_by_mail(on)
