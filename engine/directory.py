@@ -8,11 +8,13 @@ methods and rules are looked up live, at the moment they are needed.
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -22,10 +24,13 @@ from policies.steps import NO_TIME
 from policies.targets import Name
 
 RULES_MAX = 20
-EMAIL = "email"
+EMAIL, WEBHOOKS = "email", "webhook"
 SECRET_PREFIX, SECRET_BYTES_MIN, SECRET_BYTES_MAX = "whsec_", 24, 64
 # While a secret is changed there are two; every one of them makes a signature.
 SECRETS_MAX = 5
+# Of a longer host the end counts: that is who runs it.
+PROVIDER_LENGTH_MAX = 100
+NOT_OF_A_HOST = re.compile(r"[^a-z0-9.-]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +331,23 @@ class Directory(_Record):
         of_urgency = urgency.channels if urgency else ()
 
         return own or _at_once(usable, of_urgency) or _at_once(usable, (EMAIL,))
+
+
+def provider_of(channel: str, address: str) -> str:
+    """
+    Return who takes what is sent to an address; empty where that is one for them all.
+
+    Of a webhook it is the host, and nothing else of the address, which may hold
+    secrets. Only letters, digits, dots and hyphens are left: it is part of a key.
+    """
+    if channel != WEBHOOKS:
+        return ""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+    return NOT_OF_A_HOST.sub("-", host.rstrip("."))[-PROVIDER_LENGTH_MAX:]
 
 
 def hash_secret(secret: str) -> str:

@@ -5,7 +5,7 @@ A port is a promise with its fine print. Each promise has a test in
 tests/contract that every adapter passes, the in-memory one too.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -358,6 +358,36 @@ class Delivery:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """How many notifications are under way, by what caused them."""
+
+    by_timer: int = 0
+    by_opening: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.by_timer + self.by_opening
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """
+    What more a process can send on one channel.
+
+    Attributes:
+        slots: So many more notifications at once.
+        each: So many at once with one provider, those under way included.
+        under_way: What is under way, by provider; one that is missing has nothing.
+    """
+
+    channel: str
+    slots: int
+    each: int
+    under_way: Mapping[str, UnderWay] = field(default_factory=dict[str, UnderWay])
+
+
 class Outbox(Protocol):
     """
     Keeps what is to be sent until a channel has taken it.
@@ -365,16 +395,24 @@ class Outbox(Protocol):
     Every method raises StoreUnavailableError if the store cannot be reached.
     """
 
-    async def claim(self, channel: str, slots: int) -> Sequence[Delivery]:
+    async def claim(self, rooms: Sequence[Room]) -> Sequence[Delivery]:
         """
-        Take at most `slots` notifications that are due, for a lease of 3 s.
+        Take notifications that are due, as far as there is room, for a lease of 3 s.
 
-        Those caused by a timer and those caused by an opening take turns.
+        The provider with the fewest under way comes first, and takes a slot only while
+        more are free than it has: however many hang, one that does not finds a slot,
+        as long as not every slot has a provider of its own. With each, the cause that
+        has fewer under way comes first, a timer or an opening; where they are even,
+        what is due for longer. What nothing gives way to comes in the order it is due.
         """
         ...
 
     async def renew(self, deliveries: Sequence[Delivery]) -> None:
-        """Lengthen the leases of sends that are under way."""
+        """
+        Lengthen the leases of sends that are under way, to 3 s from now.
+
+        What is finished meanwhile, or has a later attempt, stays as it is.
+        """
         ...
 
     async def begin(self, delivery: Delivery) -> Incident | None:

@@ -39,7 +39,7 @@ from engine.ports import (
     OnCallLookup,
     Timers,
 )
-from engine.service import INCIDENTS, Couriers, Engine, LookUps
+from engine.service import Couriers, Engine, LookUps
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -205,7 +205,7 @@ def _wire(
             public_url=settings.public_url,
         ),
         timers=_timers(
-            Sweep(client, shards=settings.shards, channels=(*channels, INCIDENTS)),
+            Sweep(client, shards=settings.shards),
             clock,
             redis_url,
             ids,

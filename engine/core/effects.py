@@ -113,6 +113,8 @@ class Send:
         give_up_at: When trying again is over and the method has failed.
         caused_by_timer: Whether a timer or an opening caused it; the outbox
             takes turns between the two.
+        provider: Who takes it on the channel, where that differs by address: one that
+            hangs holds up no other. The core leaves it empty; the shell fills it in.
     """
 
     page: str
@@ -124,6 +126,7 @@ class Send:
     due: datetime
     give_up_at: datetime
     caused_by_timer: bool
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

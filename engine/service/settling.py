@@ -42,9 +42,11 @@ from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident, runs_at
 from engine.core.reasons import Reason
 from engine.core.running import TELL_PAGE
+from engine.directory import WEBHOOKS
 from engine.errors import UnknownIncidentError
 from engine.ids import show_incident_id
 from engine.ports import Claimed, Commit, Entry, Mail, RoutedAlert
+from engine.service.addresses import with_provider
 from engine.service.directions import Directions, Unanswered
 from engine.service.responders import PLACE
 from policies.policy import Snapshot
@@ -58,8 +60,8 @@ PUBLISHED = {
     Notice.EXHAUSTED: "incident.exhausted",
     Notice.MAINTENANCE_ENDED: "maintenance.ended",
 }
-# Channels of what is no page: webhooks of policies, and word to other incidents.
-WEBHOOKS, INCIDENTS = "webhook", "incident"
+# The channel of word to other incidents. Webhooks of policies have that of webhooks.
+INCIDENTS = "incident"
 SENT_APART_FOR = timedelta(minutes=10)
 # A commit stays small: what is left is due at once and follows in the next one. Only a
 # single decision may ask for more.
@@ -235,7 +237,7 @@ class Settlement:
             case TakeTurn():
                 self.wanted = effect
             case Send():
-                self.sends[effect.page, effect.rule] = effect
+                self._send(effect)
             case Withdraw():
                 if self.sends.pop((effect.page, effect.rule), None) is None:
                     self.withdrawals.append(effect)
@@ -278,22 +280,29 @@ class Settlement:
                 taken, snapshot = self.directions.take_snapshot(question)
                 await self.apply(taken, snapshot)
 
+    def _send(self, send: Send) -> None:
+        self.sends[send.page, send.rule] = with_provider(
+            self.directions.directory, send
+        )
+
     def _send_apart(
         self, page: str, channel: str, method: str, key: str, person: str
     ) -> None:
         """Send what is no page by the outbox too, so that it outlives the process."""
         assert self.incident is not None
         at = self.incident.last_at
-        self.sends[page, 0] = Send(
-            page=page,
-            rule=0,
-            person=person,
-            method=method,
-            channel=channel,
-            key=key,
-            due=at,
-            give_up_at=at + SENT_APART_FOR,
-            caused_by_timer=True,
+        self._send(
+            Send(
+                page=page,
+                rule=0,
+                person=person,
+                method=method,
+                channel=channel,
+                key=key,
+                due=at,
+                give_up_at=at + SENT_APART_FOR,
+                caused_by_timer=True,
+            )
         )
 
 

@@ -20,6 +20,7 @@ from tests.contract.making import (
     START,
     a_commit,
     a_firing,
+    a_room,
     a_send,
     an_entry,
     an_incident,
@@ -266,7 +267,7 @@ class TestCommit:
         assert Stored.LOST is stored
         assert first == await backend.store.load(claimed.incident_id)
         assert [an_entry()] * 2 == list(history)
-        assert [] == list(await backend.outbox.claim("sms", 9))
+        assert [] == list(await backend.outbox.claim([a_room()]))
 
     async def test_opened_twice(self, backend: Backend) -> None:
         """Of two that open an incident the second is lost."""
@@ -310,7 +311,7 @@ class TestCommit:
         await backend.advance(199 * MILLISECOND)
         [early] = await backend.store.commit([commit])
         after = await backend.store.load(claimed.incident_id)
-        nothing = await backend.outbox.claim("sms", 9)
+        nothing = await backend.outbox.claim([a_room()])
         await backend.advance(MILLISECOND)
         [in_time] = await backend.store.commit([commit])
 
@@ -445,7 +446,7 @@ class TestCommit:
 
         assert Stored.KEY_TAKEN is stored
         assert closed == await backend.store.load(opened.incident_id)
-        assert [] == list(await backend.outbox.claim("sms", 9))
+        assert [] == list(await backend.outbox.claim([a_room()]))
         assert receipt.incident_id == joined.incident_id != opened.incident_id
 
     async def test_reopened_after_all(self, backend: Backend) -> None:
@@ -518,7 +519,7 @@ class TestCommit:
         """However much a decision sends, none of it is lost."""
         sends = [a_send(f"1.0.1.1.person-{number}") for number in range(700)]
         await an_open_one(backend, sends=sends)
-        found = await backend.outbox.claim("sms", 1_000)
+        found = await backend.outbox.claim([a_room("sms", 1_000)])
 
         assert {send.page for send in sends} == {one.send.page for one in found}
 

@@ -25,7 +25,7 @@ from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
 from engine.core.alerts import Alert, AlertStatus
 from engine.ports import RoutedAlert
-from engine.service import INCIDENTS, Couriers, Engine
+from engine.service import Couriers, Engine
 from policies.policy import Policy
 from tests.support.driver import CHANNELS, SOURCE, Driver, a_directory
 from tests.support.look_ups import local_look_ups
@@ -107,7 +107,7 @@ class Virtual:
             self.clock.observe,
             scripts_on_test_time(wake_jobs()),
         )
-        self.sweep = Sweep(client, shards=SHARDS, channels=(*CHANNELS, INCIDENTS))
+        self.sweep = Sweep(client, shards=SHARDS)
         store = RedisStore(client, shards=SHARDS, nonce=iter(range(1_000)).__next__)
         mailbox = RedisMailbox(
             client, clock=self.clock, ids=CountingIds(), shards=SHARDS

@@ -30,6 +30,7 @@ from tests.contract.making import (
     START,
     a_commit,
     a_firing,
+    a_room,
     a_send,
     an_incident,
     an_open_one,
@@ -97,7 +98,7 @@ async def everything(on: OnRedis, claimed: Claimed) -> list[str]:
         "append": lambda: on.mailbox.append([a_firing()]),
         "claim": lambda: on.store.claim(Lane.MAIL),
         "commit": lambda: on.store.commit([a_commit(claimed)] * 2),
-        "outbox": lambda: on.outbox.claim("sms", 1),
+        "outbox": lambda: on.outbox.claim([a_room("sms", 1)]),
         "sweep": on.sweep.sweep,
     }
     failed = []
@@ -187,7 +188,7 @@ async def test_little_memory(place: Place) -> None:
     with pytest.raises(OverloadedError):
         await on.mailbox.append([a_firing()])
     [stored] = await on.store.commit([a_commit(claimed)])
-    [delivery] = await on.outbox.claim("sms", 1)
+    [delivery] = await on.outbox.claim([a_room("sms", 1)])
     await on.outbox.finish(delivery, Outcome.SENT, "", None)
     await place.setting("maxmemory", await place.used() * 100 // 80)
     await on.advance(SECOND)
@@ -219,7 +220,7 @@ async def test_restarted(place: Place) -> None:
     for _ in range(2):  # until the loop has seen the end of the old connections
         await lowlevel.checkpoint()
     [stored] = await place.on.store.commit([a_commit(claimed)])
-    [delivery] = await place.on.outbox.claim("sms", 1)
+    [delivery] = await place.on.outbox.claim([a_room("sms", 1)])
 
     assert Stored.DONE is stored
     assert await place.on.outbox.begin(delivery)
@@ -292,7 +293,7 @@ async def delivered_later(on: OnRedis) -> list[Any]:
     """Claim what is due a second later."""
     await on.advance(SECOND)
 
-    return list(await on.outbox.claim("sms", 9))
+    return list(await on.outbox.claim([a_room()]))
 
 
 async def test_sent_again(on: OnRedis) -> None:

@@ -25,6 +25,7 @@ from tests.contract.making import (
     a_commit,
     a_firing,
     a_resolve,
+    a_room,
     a_send,
     an_incident,
     an_open_one,
@@ -142,7 +143,7 @@ class TestUnreadable:
         claimed = await an_open_one(on, sends=(a_send("bad|page", 3), a_send("good")))
         entry = keys.outbox_entry(claimed.incident_id, "bad|page", 3)
         await write(on, shared(claimed, "ob"), entry, DAMAGED)
-        [delivery] = await on.outbox.claim("sms", 9)
+        [delivery] = await on.outbox.claim([a_room()])
         loaded = await on.store.load(claimed.incident_id)
         [report] = [mail.content for mail in loaded.mail]
         await on.advance(SEND_LEASE)
@@ -154,7 +155,7 @@ class TestUnreadable:
             report.rule,
             report.outcome,
         )
-        assert [2] == [one.attempt for one in await on.outbox.claim("sms", 9)]
+        assert [2] == [one.attempt for one in await on.outbox.claim([a_room()])]
 
     async def test_newer_send(self, on: OnRedis) -> None:
         """A notification of a newer version is left to it."""
@@ -162,10 +163,10 @@ class TestUnreadable:
         entry = keys.outbox_entry(claimed.incident_id, a_send().page, 0)
         body = await on.redis.hget(shared(claimed, "ob"), entry)  # type: ignore[misc]
         await write(on, shared(claimed, "ob"), entry, NEWER)
-        nothing = await on.outbox.claim("sms", 9)
+        nothing = await on.outbox.claim([a_room()])
         await write(on, shared(claimed, "ob"), entry, body)
         await on.advance(SEND_LEASE)
-        [delivery] = await on.outbox.claim("sms", 9)
+        [delivery] = await on.outbox.claim([a_room()])
 
         assert [] == list(nothing)
         assert a_send() == delivery.send
@@ -325,6 +326,7 @@ class TestLeftOver:
             "out:*:timer",
             "ob",
             "oa",
+            "trays",
         } == {row.pattern.split("}:")[1] for row in names if row and "}" in row.pattern}
         assert claimed.revision
 
@@ -372,7 +374,7 @@ class TestLeftOver:
         assert begun is None
         assert Stored.LOST is stored
         assert [] == claims
-        assert [] == list(await on.outbox.claim("sms", 9))
+        assert [] == list(await on.outbox.claim([a_room()]))
         assert [] == await on.redis.keys("*}:[im]:*")
         assert [] == await on.redis.keys("*}:o[ab]*")
         assert [] == await on.redis.keys("*}:due")

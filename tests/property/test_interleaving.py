@@ -25,7 +25,7 @@ from engine.core.incident import Incident, Status
 from engine.core.machine import decide, open_incident
 from engine.directory import ContactMethod, Directory, Integration, Urgency, User
 from engine.errors import ContendedError
-from engine.ports import Claimed, Commit, Delivery, Lane, RoutedAlert, Stored
+from engine.ports import Claimed, Commit, Delivery, Lane, Room, RoutedAlert, Stored
 from engine.service import Engine
 from policies.policy import Policy, Repeat
 from policies.steps import NotifyStep
@@ -221,7 +221,9 @@ class World:
 
     async def claim_sends(self) -> None:
         """Have a courier take what is to be sent."""
-        self.deliveries += await self.outbox.claim("console", 10)
+        self.deliveries += await self.outbox.claim(
+            [Room(channel="console", slots=10, each=10)]
+        )
 
     async def send(self, which: int, outcome: Outcome) -> None:
         """Have a courier send one notification, if it still should."""

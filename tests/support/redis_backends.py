@@ -22,7 +22,6 @@ from tests.support.redis_time import scripts_on_test_time, set_time
 from tests.support.servers import RunningServer, Server, found_servers, running_server
 
 SHARDS = 4
-CHANNELS = ("sms", "console")
 FAKE = "fakeredis"
 REDISES: tuple[str | Server, ...] = (FAKE, *found_servers())
 
@@ -66,7 +65,7 @@ class OnRedis:
             self.client, clock=self.clock, ids=self.ids, shards=SHARDS
         )
         self.outbox = RedisOutbox(self.client, self.store, shards=SHARDS)
-        self.sweep = Sweep(self.client, shards=SHARDS, channels=CHANNELS)
+        self.sweep = Sweep(self.client, shards=SHARDS)
 
     def another(self) -> "OnRedis":
         """Return the adapters of another process, which knows nothing yet."""

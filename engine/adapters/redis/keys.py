@@ -106,6 +106,7 @@ TABLE = (
     _row("{rung:<s>}:out:*:opening", "zset", "until sent", "the rest of the outbox"),
     _row("{rung:<s>}:ob", "hash", "until sent", "what the outbox entries send"),
     _row("{rung:<s>}:oa", "hash", "until sent", "tries of the outbox entries"),
+    _row("{rung:<s>}:trays", "zset", "while any waits", "outbox lists by their heads"),
     _row(SHARDS, "string", "for ever", "number of shards, fixed at first start"),
     _row(KICK, "list", "until taken", "something is due now; one item at most"),
     _row(DIRECTORY, "hash", "for ever", "configuration and its version"),
@@ -211,11 +212,11 @@ def outbox_names(entry: str) -> tuple[str, str, int]:
     return incident_id, page, int(rule)
 
 
-def cause(*, by_timer: bool) -> str:
-    """Return the word for what caused a notification, as scripts take it."""
-    return "timer" if by_timer else "opening"
+def outbox_tray(channel: str, provider: str, *, by_timer: bool) -> str:
+    """Name the tray of a channel, a provider and a cause, as scripts take it."""
+    return f"{channel}:{provider}:{'timer' if by_timer else 'opening'}"
 
 
-def outbox_list(channel: str, *, by_timer: bool) -> str:
-    """Name the outbox list of a channel and cause, as scripts take it."""
-    return f"{channel}:{cause(by_timer=by_timer)}"
+def channel_of(tray: str) -> str:
+    """Return the channel that a tray is of."""
+    return tray.rsplit(":", 2)[0]

@@ -3,8 +3,7 @@
 -- hash of the key, index it moves to ('', open, closed), id as number, state, summary,
 -- next due or '', mail read up to, repeats, snapshot hash if it is named first, its
 -- body or '', whether somebody closes it while it fires (1 or 0), seconds to remember an occurrence, then five lists, each after its
--- length: history, sends (entry, channel list, due, body), withdrawals (entry,
--- channel), alerts (fingerprint, record), occurrences, mail that opens the next
+-- length: history, sends (entry, tray, due, body), withdrawals (entry), alerts (fingerprint, record), occurrences, mail that opens the next
 -- incident of the key, ids for that one, of which the first free one is taken
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
 local number, state, summary, due = unpack(ARGV, 8, 11)
@@ -23,7 +22,7 @@ local function list(width)
   position = position + length + 1
   return items
 end
-local events, sends, withdrawals = list(1), list(4), list(2)
+local events, sends, withdrawals = list(1), list(4), list(1)
 local alerts, occurrences = list(2), list(1)
 local follow_ups, candidates = list(1), list(1)
 if position ~= #ARGV + 1 then error('the lists do not add up') end
@@ -71,19 +70,22 @@ if snapshot ~= '' then
   redis.call('HINCRBY', prefix .. 'snapn', snapshot, 1)
 end
 for item = 1, #sends, 4 do
-  local entry, channel, score = sends[item], sends[item + 1], sends[item + 2]
+  local entry, tray, score = sends[item], sends[item + 1], sends[item + 2]
+  local attempt, _, _, held = attempt_of(prefix, entry)
+  -- A run that was cut off may have left it in another tray; an entry never moves.
+  tray = held or tray
+  announce(prefix, tray, score)
   redis.call('HSET', prefix .. 'ob', entry, sends[item + 3])
-  redis.call('HSETNX', prefix .. 'oa', entry, '0:0')
-  redis.call('ZADD', prefix .. 'out:' .. channel, 'NX', score, entry)
+  if not attempt then set_attempt(prefix, entry, 0, 0, '', tray) end
+  redis.call('ZADD', prefix .. 'out:' .. tray, 'NX', score, entry)
 end
-for item = 1, #withdrawals, 2 do
-  local entry, channel = withdrawals[item], withdrawals[item + 1]
-  local attempt, begun = attempt_of(prefix, entry)
+for _, entry in ipairs(withdrawals) do
+  local attempt, begun, _, tray = attempt_of(prefix, entry)
   if attempt and begun ~= '0' then
     -- It may have left: the outcome counts, but it is never tried again.
-    redis.call('HSET', prefix .. 'oa', entry, attempt .. ':' .. begun .. 'w')
+    set_attempt(prefix, entry, attempt, begun, 'w', tray)
   else
-    drop_entry(prefix, channel, entry)
+    drop_entry(prefix, entry, tray)
   end
 end
 
