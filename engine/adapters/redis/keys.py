@@ -99,7 +99,7 @@ TABLE = (
     _row("{rung:<s>}:open", "zset", "until resolved", "incidents, by id as a number"),
     _row("{rung:<s>}:closed", "zset", "until purged", "incidents that are resolved"),
     _row("{rung:<s>}:snap", "hash", "while in use", "policy snapshots by hash"),
-    _row("{rung:<s>}:snapn", "hash", "while in use", "how many incidents use each"),
+    _row("{rung:<s>}:snapn", "hash", "while in use", "how many incidents have named each"),
     _row("{rung:<s>}:out:*:timer", "zset", "until sent", "outbox: caused by a timer"),
     _row("{rung:<s>}:out:*:opening", "zset", "until sent", "the rest of the outbox"),
     _row("{rung:<s>}:ob", "hash", "until sent", "what the outbox entries send"),

@@ -1,9 +1,9 @@
 -- Store one decided incident in one piece, if nobody stored it since.
 -- prefix, id, revision expected ('' opens), revision new, not before (ms; 0 any time),
 -- hash of the key, index it moves to ('', open, closed), id as number, state, summary,
--- next due or '', mail read up to, repeats, snapshot hash if it is named first, its
--- body or '', whether somebody closes it while it fires (1 or 0), seconds to remember an occurrence, then five lists, each after its
--- length: history, sends (entry, channel list, due, body), withdrawals (entry,
+-- next due or '', mail read up to, repeats, snapshot hash if it is another than before,
+-- its body or '', whether somebody closes it while it fires (1 or 0), seconds to
+-- remember an occurrence, then five lists, each after its length: history, sends (entry, channel list, due, body), withdrawals (entry,
 -- channel), alerts (fingerprint, record), occurrences, mail that opens the next
 -- incident of the key, ids for that one, of which the first free one is taken
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
@@ -30,7 +30,7 @@ if position ~= #ARGV + 1 then error('the lists do not add up') end
 for item = 3, #sends, 4 do whole(sends[item]) end
 
 local at = now()
-local stored = redis.call('HMGET', incident, 'v', 'q', 'p', 'n')
+local stored = redis.call('HMGET', incident, 'v', 'q', 'p', 'n', 'sn')
 local opens, closes = expected == '', index == 'closed'
 local sent, known = tonumber(stored[2] or 0), tonumber(stored[4] or 0)
 read = math.max(read, tonumber(stored[3] or 0))
@@ -64,11 +64,26 @@ end
 if snapshot ~= '' and body == ''
   and redis.call('HEXISTS', prefix .. 'snap', snapshot) == 0 then return 'need' end
 
+-- Count an incident among those that have named a snapshot, once each. The mark says
+-- that it is counted, in the same write as the count: whoever runs this again after it
+-- was cut off finds the one with the other.
+local function count_up(named)
+  local counts, mark = prefix .. 'snapn', snapshot .. ' ' .. id
+  if not string.find(' ' .. named .. ' ', ' ' .. snapshot .. ' ', 1, true) then
+    if redis.call('HEXISTS', counts, mark) == 0 then
+      local count = tonumber(redis.call('HGET', counts, snapshot) or 0)
+      redis.call('HSET', counts, snapshot, count + 1, mark, 1)
+    end
+    redis.call('HSET', incident, 'sn', named == '' and snapshot or named .. ' ' .. snapshot)
+  end
+  redis.call('HDEL', counts, mark)
+end
+
 -- From here on it writes, in an order in which running it again after it was cut off
--- is right. The count may then be too high: a snapshot kept too long harms nobody.
+-- is right.
 if snapshot ~= '' then
   if body ~= '' then redis.call('HSETNX', prefix .. 'snap', snapshot, body) end
-  redis.call('HINCRBY', prefix .. 'snapn', snapshot, 1)
+  count_up(stored[5] or '')
 end
 for item = 1, #sends, 4 do
   local entry, channel, score = sends[item], sends[item + 1], sends[item + 2]
