@@ -339,7 +339,7 @@ class TestLeftOver:
         left = {key.decode().split("}:")[1][:6] for key in await on.redis.keys()}
         prefixes = {name.split(":")[0] for name in left}
 
-        assert {"i", "h", "a", "closed", "l", "snap", "snapn"} == prefixes
+        assert {"i", "h", "a", "closed", "over", "l", "snap", "snapn"} == prefixes
         assert claimed.incident_id == again.incident_id
 
     async def test_occurrences(self, on: OnRedis) -> None:

@@ -27,7 +27,7 @@ class MemoryOutbox:
         for letter in self._letters.due(channel, now):
             if len(found) >= slots:
                 break
-            if letter.is_withdrawn:
+            if letter.is_withdrawn or self._store.current(letter.incident_id) is None:
                 self._letters.drop(letter)
                 continue
             letter.attempt += 1

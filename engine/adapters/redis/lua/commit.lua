@@ -3,9 +3,10 @@
 -- hash of the key, index it moves to ('', open, closed), id as number, state, summary,
 -- next due or '', mail read up to, repeats, snapshot hash if it is another than before,
 -- its body or '', whether somebody closes it while it fires (1 or 0), seconds to
--- remember an occurrence, then five lists, each after its length: history, sends (entry, channel list, due, body), withdrawals (entry,
--- channel), alerts (fingerprint, record), occurrences, mail that opens the next
--- incident of the key, ids for that one, of which the first free one is taken
+-- remember an occurrence, then five lists, each after its length: history, sends (entry,
+-- channel list, due, body), withdrawals (entry, channel), alerts (fingerprint, record),
+-- occurrences, mail that opens the next incident of the key, ids for that one, of which
+-- the first free one is taken
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
 local number, state, summary, due = unpack(ARGV, 8, 11)
 local read, repeats, snapshot, body, leaves, remember = unpack(ARGV, 12, 17)
@@ -122,6 +123,11 @@ end
 if index ~= '' then
   redis.call('ZADD', prefix .. index, number, id)
   redis.call('ZREM', prefix .. (closes and 'open' or 'closed'), id)
+  if closes then
+    redis.call('ZADD', prefix .. 'over', at, id)
+  else
+    redis.call('ZREM', prefix .. 'over', id)
+  end
 end
 if reopens then redis.call('SET', prefix .. 'k:' .. key, id) end
 if closes and redis.call('GET', prefix .. 'k:' .. key) == id then
@@ -140,8 +146,14 @@ if due == '' then
 else
   redis.call('ZADD', prefix .. 'due', due, id)
 end
-redis.call('HSET', incident, 'v', revision, 's', state, 'd', due, 'y', summary,
-  'n', known + #events, 'p', read, 'f', 0)
+local fields = {'v', revision, 's', state, 'd', due, 'y', summary, 'n', known + #events,
+  'p', read, 'f', 0}
+-- With the state, since a purge goes by it.
+if index ~= '' then
+  fields[#fields + 1] = 'c'
+  fields[#fields + 1] = closes and at or ''
+end
+redis.call('HSET', incident, unpack(fields))
 if repeats > 0 then redis.call('HINCRBY', incident, 'r', repeats) end
 if sent > read then
   redis.call('ZADD', prefix .. 'mail', at, id)
