@@ -18,25 +18,30 @@ from engine.adapters.clock import StoreClock, install_into_arq
 from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup
 from engine.adapters.lookups.table import TableLookup
+from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
+from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
+from engine.adapters.redis.purge import Purge
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
+from engine.adapters.redis.upkeep import RedisUpkeep
 from engine.errors import StoreUnavailableError
 from engine.ports import (
     Channel,
     Clock,
     Configuration,
+    Heartbeat,
     Ids,
     IncidentReader,
     OnCallLookup,
     Timers,
 )
-from engine.service import INCIDENTS, Couriers, Engine
+from engine.service import INCIDENTS, Caretaker, Couriers, Engine
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -72,6 +77,7 @@ class Installation:
     reader: IncidentReader
     couriers: Couriers
     timers: Timers
+    caretaker: Caretaker
     is_ready: bool = False
     _client: Client = field(repr=False)
     _shards: int
@@ -166,6 +172,7 @@ def _wire(
         shards=settings.shards,
         memory_limit_bytes=settings.memory_limit,
     )
+    timers = _timers(client, settings.shards, clock, redis_url, ids)
     engine = Engine(
         clock=clock,
         store=store,
@@ -190,7 +197,16 @@ def _wire(
             configuration=configuration,
             clock=clock,
         ),
-        timers=_timers(client, settings.shards, clock, redis_url, ids),
+        timers=timers,
+        caretaker=Caretaker(
+            upkeep=_upkeep(settings, client, store, clock),
+            clock=clock,
+            timers=timers,
+            engine=engine,
+            owner=_worker_name(ids),
+            retention=settings.retention,
+            heartbeat=_heartbeat(settings),
+        ),
         _client=client,
         _shards=settings.shards,
     )
@@ -208,6 +224,25 @@ def _timers(
         sweep=sweep.sweep,
         name=_worker_name(ids),
     )
+
+
+def _upkeep(
+    settings: Settings, client: Client, store: RedisStore, clock: Clock
+) -> RedisUpkeep:
+    channels = (*_channels(), INCIDENTS)
+    headroom = Headroom(client, clock, settings.memory_limit)
+    audit = Audit(client, store.snapshots, shards=settings.shards, channels=channels)
+    purge = Purge(client, headroom.measured, shards=settings.shards)
+
+    return RedisUpkeep(client, audit=audit, purge=purge)
+
+
+def _heartbeat(settings: Settings) -> Heartbeat | None:
+    """Return who is told that all is well; nobody, until HTTP goes out of here."""
+    if settings.heartbeat_url is not None:
+        log.warning("heartbeat.unsupported")
+
+    return None
 
 
 def _channels() -> dict[str, Channel]:

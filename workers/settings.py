@@ -5,6 +5,7 @@ Settings: all that comes from the environment.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -13,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from typing_extensions import override
 
 from engine.ids import SHARDS_MAX
+from policies.durations import Duration
 
 MEBIBYTE = 1 << 20
+AN_HOUR = timedelta(hours=1)
 
 
 class SettingsError(Exception):
@@ -56,6 +59,8 @@ class Settings(BaseModel):
         redis_url: None: `rung up` starts a Redis of its own.
         host: The address that web listens on; this machine only, unless said.
         memory_limit: In bytes; only for a Redis that has no maxmemory itself.
+        retention: For how long a closed incident is kept.
+        heartbeat_url: Is asked for once a minute while all is well.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -75,6 +80,10 @@ class Settings(BaseModel):
     body_bytes_max: Annotated[int, Field(alias="RUNG_BODY_BYTES_MAX", ge=1024)] = (
         MEBIBYTE
     )
+    retention: Annotated[Duration, Field(alias="RUNG_RETENTION", ge=AN_HOUR)] = (
+        timedelta(days=30)
+    )
+    heartbeat_url: Annotated[SecretStr | None, Field(alias="RUNG_HEARTBEAT_URL")] = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

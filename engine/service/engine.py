@@ -57,6 +57,7 @@ class Engine:
         channels: Those that this installation can send on.
         look_ahead: How far ahead of its time a timer may be claimed. Zero on a
             clock that a test moves by hand.
+        claimed_at: When a claim last came back, with incidents or without.
     """
 
     clock: Clock
@@ -67,6 +68,7 @@ class Engine:
     turns: Turns
     channels: frozenset[str]
     look_ahead: timedelta = LOOK_AHEAD
+    claimed_at: datetime | None = field(default=None, init=False)
     _directions: Directions | None = field(default=None, init=False)
 
     async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
@@ -152,6 +154,7 @@ class Engine:
             directions = await self._current_directions()
             ahead = self.clock.now() + self.look_ahead if lane is Lane.DUE else None
             claimed = await self.store.claim(lane, ahead)
+            self.claimed_at = self.clock.now()
             if not claimed:
                 return False
             await self._decide(claimed, directions)

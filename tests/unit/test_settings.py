@@ -1,6 +1,7 @@
 """The environment: what need not be said, what cannot be used, what is not shown."""
 
 import traceback
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ VARIABLES = [
     ("RUNG_SHARDS", "4", "shards", 4),
     ("RUNG_MEMORY_LIMIT", "268435456", "memory_limit", 256 * MEBIBYTE),
     ("RUNG_BODY_BYTES_MAX", "65536", "body_bytes_max", 65_536),
+    ("RUNG_RETENTION", "90d", "retention", timedelta(days=90)),
+    ("RUNG_HEARTBEAT_URL", "https://h/1", "heartbeat_url", SecretStr("https://h/1")),
 ]
 NAMES = [name for name, *_ in VARIABLES]
 
@@ -38,7 +41,8 @@ def test_read(name: str, value: str, attribute: str, expected: object) -> None:
     """Each variable sets one thing and leaves the others as they were."""
     settings = Settings.from_environment({name: value})
 
-    assert {attribute: expected} == settings.model_dump(exclude_defaults=True)
+    assert {attribute} == set(settings.model_dump(exclude_defaults=True))
+    assert expected == getattr(settings, attribute)
 
 
 def test_all_are_read() -> None:
@@ -60,6 +64,8 @@ def test_defaults() -> None:
         "shards": 16,
         "memory_limit": None,
         "body_bytes_max": MEBIBYTE,
+        "retention": "30d",
+        "heartbeat_url": None,
     } == Settings.from_environment({}).model_dump()
 
 
@@ -107,6 +113,8 @@ def test_bounds(name: str, value: str, attribute: str) -> None:
         ("RUNG_MEMORY_LIMIT", "1048575"),
         ("RUNG_MEMORY_LIMIT", "512mb"),
         ("RUNG_BODY_BYTES_MAX", "1023"),
+        ("RUNG_RETENTION", "59m"),
+        ("RUNG_RETENTION", "a month"),
         ("RUNG_LOG_LEVEL", "verbose"),
         ("RUNG_LOG_FORMAT", "xml"),
     ],
