@@ -271,10 +271,12 @@ class IncidentStore(Protocol):
         State, history, outbox, due time, mailbox position, dedup key and indexes
         change together or not at all. Items stand alone: one that fails takes no
         other with it. A commit that closes an incident while other mail waits is
-        refused (MORE_MAIL), so that no alert is closed away unread.
+        refused (MORE_MAIL), so that no alert is closed away unread. With no commits it
+        only returns when all that was stored before is as safe as a commit.
 
         Raises:
-            StoreUnavailableError: If none of them was stored.
+            StoreUnavailableError: If none of them was stored, or they are not on as
+                many replicas as they have to be.
         """
         ...
 

@@ -156,13 +156,16 @@ class _Pools:
 def _wire(
     settings: Settings, clock: StoreClock, redis_url: str, pools: _Pools
 ) -> Installation:
-    def client_on(pool: ConnectionPool) -> Client:
-        return Client(Redis(connection_pool=pool), wake_jobs(), clock.observe)
+    def client_on(pool: ConnectionPool, replicas: int = settings.replicas) -> Client:
+        redis = Redis(connection_pool=pool)
+
+        return Client(redis, wake_jobs(), clock.observe, replicas=replicas)
 
     def store_on(client: Client) -> RedisStore:
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
-    ids, client = SecretIds(), client_on(pools.paging)
+    # A drain promises nothing to anybody, so it waits for no replica.
+    ids, client = SecretIds(), client_on(pools.paging, replicas=0)
     store = store_on(client)
     configuration = RedisConfiguration(client, clock)
     mailbox = RedisMailbox(

@@ -17,6 +17,7 @@ from engine.ids import SHARDS_MAX
 from policies.durations import Duration
 
 MEBIBYTE = 1 << 20
+REPLICAS_MAX = 9
 AN_HOUR = timedelta(hours=1)
 
 
@@ -61,6 +62,7 @@ class Settings(BaseModel):
         memory_limit: In bytes; only for a Redis that has no maxmemory itself.
         retention: For how long a closed incident is kept.
         heartbeat_url: Is asked for once a minute while all is well.
+        replicas: How many must have what is promised to senders and people.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -84,6 +86,7 @@ class Settings(BaseModel):
         timedelta(days=30)
     )
     heartbeat_url: Annotated[SecretStr | None, Field(alias="RUNG_HEARTBEAT_URL")] = None
+    replicas: Annotated[int, Field(alias="RUNG_REPLICAS", ge=0, le=REPLICAS_MAX)] = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -106,7 +106,7 @@ class Engine:
             UnknownIncidentError: If there is no such incident.
             KeyTakenError: If another open incident has the key of one to be reopened.
             ContendedError: If others kept moving it; nothing was written.
-            StoreUnavailableError: If the store cannot be reached; nothing was written.
+            StoreUnavailableError: If nothing is promised; repeating it is safe.
             UnclearError: If it may have been written; repeating it is safe.
         """
         directions = await self._current_directions()
@@ -237,6 +237,8 @@ class Engine:
 
     async def _store(self, settlement: Settlement) -> Stored:
         if not settlement.has_news:
+            # Repeated because it was not safe the first time: now it has to be.
+            await self.store.commit([])
             return Stored.DONE
         [stored] = await self.store.commit([settlement.commit()])
         if stored is Stored.DONE:

@@ -24,6 +24,7 @@ VARIABLES = [
     ("RUNG_BODY_BYTES_MAX", "65536", "body_bytes_max", 65_536),
     ("RUNG_RETENTION", "90d", "retention", timedelta(days=90)),
     ("RUNG_HEARTBEAT_URL", "https://h/1", "heartbeat_url", SecretStr("https://h/1")),
+    ("RUNG_REPLICAS", "1", "replicas", 1),
 ]
 NAMES = [name for name, *_ in VARIABLES]
 
@@ -66,6 +67,7 @@ def test_defaults() -> None:
         "body_bytes_max": MEBIBYTE,
         "retention": "30d",
         "heartbeat_url": None,
+        "replicas": 0,
     } == Settings.from_environment({}).model_dump()
 
 
@@ -114,6 +116,8 @@ def test_bounds(name: str, value: str, attribute: str) -> None:
         ("RUNG_MEMORY_LIMIT", "512mb"),
         ("RUNG_BODY_BYTES_MAX", "1023"),
         ("RUNG_RETENTION", "59m"),
+        ("RUNG_REPLICAS", "-1"),
+        ("RUNG_REPLICAS", "10"),
         ("RUNG_RETENTION", "a month"),
         ("RUNG_LOG_LEVEL", "verbose"),
         ("RUNG_LOG_FORMAT", "xml"),

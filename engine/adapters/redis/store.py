@@ -10,6 +10,7 @@ from engine.adapters.redis.client import (
     AnswerLostError,
     Argument,
     Client,
+    NotReplicatedError,
     Reply,
     is_passing,
 )
@@ -180,12 +181,16 @@ class RedisStore(RedisReader):
         try:
             return await self._client.run_all(Name.COMMIT, calls)
         except AnswerLostError as error:
+            if not calls:
+                raise
             return [error] * len(calls)
 
     async def _again(self, commits: Sequence[Commit]) -> list[Reply]:
         """Commit with snapshots; by now others of the batch have been stored."""
         try:
             return await self._commit(commits, with_snapshot=True)
+        except NotReplicatedError:
+            raise
         except StoreUnavailableError as error:
             return [error] * len(commits)
 
