@@ -1,5 +1,7 @@
 """What is promised to senders and people is on the replicas first."""
 
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,10 +11,12 @@ import anyio
 import httpx2
 import pytest
 from redis.asyncio import Redis
+from typing_extensions import override
 
-from engine.adapters.redis.client import NotReplicatedError
+from engine.adapters.arq_timers import wake_jobs
+from engine.adapters.redis.client import Argument, Client, NotReplicatedError, Reply
+from engine.adapters.redis.scripts import Name
 from engine.ports import Lane
-from tests.contract.making import a_firing
 from tests.support.processes import AN_ALERT
 from tests.support.servers import RunningServer, Server, found_servers, running_server
 from workers.bootstrap import Installation, connect
@@ -129,20 +133,45 @@ async def test_drains(pair: Pair) -> None:
     assert ["triggered"] == [one["status"] for one in listed.json()["incidents"]]
 
 
+class Unlucky(Client):
+    """A client whose replica stops while it tells the server its scripts."""
+
+    def __init__(self, redis: Redis, pair: Pair) -> None:
+        super().__init__(redis, wake_jobs(), observe=lambda _: None, replicas=1)
+        self._pair = pair
+
+    @override
+    async def ask(self, *command: Argument) -> Reply:
+        reply = await super().ask(*command)
+        self._pair.replica.stop()
+
+        return reply
+
+
 async def test_forgotten_scripts(pair: Pair) -> None:
     """What is sent again to a server that forgot its scripts waits for replicas too."""
-    async with rung(pair) as (installation, client):
+    async with rung(pair) as (_, client):
         await until(client, 202, INGEST, json=AN_ALERT)
-        pair.replica.stop()
-        await forget_scripts(pair)
-        with pytest.raises(NotReplicatedError, match="0 of 1 replicas have it"):
-            await installation.desk.ingest([a_firing()])
-
-
-async def forget_scripts(pair: Pair) -> None:
-    """Let the primary forget every script."""
     async with Redis.from_url(pair.primary.url) as redis:
         await redis.script_flush()
+        append = ("{rung:0}:", "key", "", 1, "1{}", 9, 9, 9, "0" * 11)
+        with pytest.raises(NotReplicatedError, match="0 of 1 replicas have it"):
+            await Unlucky(redis, pair).run(Name.APPEND, *append)
+
+
+async def test_lagging(pair: Pair) -> None:
+    """A replica that is connected and lags does not have what was written before."""
+    async with rung(pair) as (installation, client):
+        await until(client, 202, INGEST, json=AN_ALERT)
+        os.kill(pair.replica.pid, signal.SIGSTOP)
+        refused = await client.post(INGEST, json=AN_ALERT)
+        with pytest.raises(NotReplicatedError):
+            await installation.desk.store.commit([])
+        os.kill(pair.replica.pid, signal.SIGCONT)
+        await until(client, 202, INGEST, json=AN_ALERT)
+        await installation.desk.store.commit([])
+
+    assert 503 == refused.status_code
 
 
 async def test_none_wanted(pair: Pair) -> None:
