@@ -297,6 +297,7 @@ class Summary:
     title: str
     status: Status
     integration: str
+    team: str | None = None
     opened_at: datetime
     alert_count: int
     firing_count: int
@@ -312,6 +313,7 @@ class Summary:
             title=incident.title,
             status=incident.status,
             integration=incident.integration,
+            team=incident.team,
             opened_at=incident.opened_at,
             alert_count=incident.alert_count,
             firing_count=incident.firing_count,
@@ -325,9 +327,18 @@ class IncidentReader(Protocol):
     """Shows incidents."""
 
     async def summaries(
-        self, statuses: frozenset[Status], limit: int, before: str | None = None
+        self,
+        statuses: frozenset[Status],
+        limit: int,
+        before: str | None = None,
+        teams: frozenset[str | None] | None = None,
     ) -> Sequence[Summary]:
-        """Return incidents older than the id `before`, newest first (by id)."""
+        """
+        Return incidents older than the id `before`, newest first (by id).
+
+        With `teams`, only theirs. An incident whose team is None is the default team's;
+        who that is only the directory knows, so whoever asks for it names both.
+        """
         ...
 
     async def history(self, incident_id: str) -> Sequence[Entry]:

@@ -316,6 +316,7 @@ class TestLeftOver:
             "due",
             "mail",
             "open",
+            "teamless",
             "snap",
             "snapn",
             "out:*:timer",
@@ -339,7 +340,9 @@ class TestLeftOver:
         left = {key.decode().split("}:")[1][:6] for key in await on.redis.keys()}
         prefixes = {name.split(":")[0] for name in left}
 
-        assert {"i", "h", "a", "closed", "over", "l", "snap", "snapn"} == prefixes
+        assert {
+            *("i", "h", "a", "closed", "over", "teamle", "l", "snap", "snapn")
+        } == prefixes
         assert claimed.incident_id == again.incident_id
 
     async def test_occurrences(self, on: OnRedis) -> None:

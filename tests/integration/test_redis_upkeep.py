@@ -265,9 +265,12 @@ class TestPurge:
 
     async def test_nothing_left(self, on: OnRedis) -> None:
         """Every key and count of it goes; its outbox entries when they are claimed."""
-        opened = await an_open_one(on, START + SECOND, sends=(a_send(),))
-        assert opened.incident
-        await done(on, a_commit(opened, resolved(opened.incident)))
+        await on.mailbox.append([a_firing()])
+        claimed = await claimed_by_mail(on)
+        incident = replace(an_incident(claimed, START + SECOND), team="ops")
+        await done(on, a_commit(claimed, incident, sends=(a_send(),)))
+        opened = await on.store.load(claimed.incident_id)
+        await done(on, a_commit(opened, resolved(incident)))
         await purged(on)
         await on.outbox.claim("sms", 9)
         left = [key for key in await on.redis.keys("{rung*") if b"}:l:" not in key]

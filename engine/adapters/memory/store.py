@@ -149,7 +149,11 @@ class MemoryStore:
                 kept.mail_at = self._clock.now() if kept.mail else None
 
     async def summaries(
-        self, statuses: frozenset[Status], limit: int, before: str | None = None
+        self,
+        statuses: frozenset[Status],
+        limit: int,
+        before: str | None = None,
+        teams: frozenset[str | None] | None = None,
     ) -> Sequence[Summary]:
         """Return incidents, newest first."""
         incidents = [kept.incident() for kept in self.kept.values()]
@@ -158,6 +162,7 @@ class MemoryStore:
             for incident in incidents
             if incident and incident.status in statuses
             if before is None or incident.id < before
+            if teams is None or incident.team in teams
         ]
         wanted.sort(key=lambda summary: summary.id, reverse=True)
 

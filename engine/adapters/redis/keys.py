@@ -100,6 +100,8 @@ TABLE = (
     _row("{rung:<s>}:mail", "zset", "while any waits", "incidents with unread mail"),
     _row("{rung:<s>}:open", "zset", "until resolved", "incidents, by id as a number"),
     _row("{rung:<s>}:closed", "zset", "until purged", "incidents that are resolved"),
+    _row("{rung:<s>}:team:*", "zset", "until purged", "incidents of a team"),
+    _row("{rung:<s>}:teamless", "zset", "until purged", "those of the default team"),
     _row("{rung:<s>}:over", "zset", "until purged", "when each of them was closed"),
     _row("{rung:<s>}:snap", "hash", "while in use", "policy snapshots by hash"),
     _row(
@@ -199,6 +201,11 @@ def hash_of(*parts: str) -> str:
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     return digest[: 2 * HASH_BYTES]
+
+
+def team_index(team: str | None) -> str:
+    """Name the index of a team's incidents; None is the default team."""
+    return f"team:{team}" if team is not None else "teamless"
 
 
 def outbox_entry(incident_id: str, page: str, rule: int) -> str:

@@ -3,20 +3,20 @@
 -- hash of the key, index it moves to ('', open, closed), id as number, state, summary,
 -- next due or '', mail read up to, repeats, snapshot hash if it is another than before,
 -- its body or '', whether somebody closes it while it fires (1 or 0), seconds to
--- remember an occurrence, then five lists, each after its length: history, sends (entry,
--- channel list, due, body), withdrawals (entry, channel), alerts (fingerprint, record),
--- occurrences, mail that opens the next incident of the key, ids for that one, of which
--- the first free one is taken
+-- remember an occurrence, index of its team, then five lists, each after its length:
+-- history, sends (entry, channel list, due, body), withdrawals (entry, channel), alerts
+-- (fingerprint, record), occurrences, mail that opens the next incident of the key, ids
+-- for that one, of which the first free one is taken
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
 local number, state, summary, due = unpack(ARGV, 8, 11)
-local read, repeats, snapshot, body, leaves, remember = unpack(ARGV, 12, 17)
+local read, repeats, snapshot, body, leaves, remember, team = unpack(ARGV, 12, 18)
 local incident, mailbox, history = prefix .. 'i:' .. id, prefix .. 'm:' .. id, prefix .. 'h:' .. id
 not_before, read, repeats = whole(not_before), whole(read), whole(repeats)
 whole(number)
 whole(remember)
 if due ~= '' then whole(due) end
 
-local position = 18
+local position = 19
 local function list(width)
   local length = whole(ARGV[position]) * width
   local items = {}
@@ -122,6 +122,7 @@ end
 
 if index ~= '' then
   redis.call('ZADD', prefix .. index, number, id)
+  redis.call('ZADD', prefix .. team, number, id)
   redis.call('ZREM', prefix .. (closes and 'open' or 'closed'), id)
   if closes then
     redis.call('ZADD', prefix .. 'over', at, id)
@@ -148,10 +149,11 @@ else
 end
 local fields = {'v', revision, 's', state, 'd', due, 'y', summary, 'n', known + #events,
   'p', read, 'f', 0}
--- With the state, since a purge goes by it.
+-- With the state, since a purge goes by them: whether it is closed, and its team.
 if index ~= '' then
-  fields[#fields + 1] = 'c'
-  fields[#fields + 1] = closes and at or ''
+  for _, field in ipairs({'c', closes and at or '', 't', team}) do
+    fields[#fields + 1] = field
+  end
 end
 redis.call('HSET', incident, unpack(fields))
 if repeats > 0 then redis.call('HINCRBY', incident, 'r', repeats) end

@@ -3,7 +3,7 @@
 local prefix, id, before = ARGV[1], ARGV[2], whole(ARGV[3])
 local incident, counts = prefix .. 'i:' .. id, prefix .. 'snapn'
 local closed_at = tonumber(redis.call('ZSCORE', prefix .. 'over', id) or before + 1)
-local fields = redis.call('HMGET', incident, 'q', 'p', 'c', 'sn', 'sx')
+local fields = redis.call('HMGET', incident, 'q', 'p', 'c', 'sn', 'sx', 't')
 local has_mail = tonumber(fields[1] or 0) > tonumber(fields[2] or 0)
 local is_gone = redis.call('EXISTS', incident) == 0
 local is_open = not is_gone and (fields[3] or '') == ''
@@ -35,6 +35,7 @@ end
 for _, index in ipairs({'due', 'mail', 'open', 'closed'}) do
   redis.call('ZREM', prefix .. index, id)
 end
+if fields[6] then redis.call('ZREM', prefix .. fields[6], id) end
 redis.call('DEL', prefix .. 'm:' .. id, prefix .. 'h:' .. id, prefix .. 'a:' .. id)
 redis.call('DEL', incident)
 redis.call('ZREM', prefix .. 'over', id)
