@@ -9,6 +9,7 @@ Everything the engine raises, by whose fault it is. Those not here name their mo
     * TryAgainError: nothing was written, asking again may help.
         * StoreUnavailableError: Redis cannot be reached, or cannot write.
             * adapters.redis.client.AnswerLostError: it may have been written.
+            * adapters.redis.client.NotReplicatedError: too few replicas have it.
         * OverloadedError: there is more to do than there is room for.
         * ContendedError: others kept moving the incident.
     * LookUpFailedError: it cannot be told who is on call.

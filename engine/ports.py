@@ -276,10 +276,12 @@ class IncidentStore(Protocol):
         State, history, outbox, due time, mailbox position, dedup key and indexes
         change together or not at all. Items stand alone: one that fails takes no
         other with it. A commit that closes an incident while other mail waits is
-        refused (MORE_MAIL), so that no alert is closed away unread.
+        refused (MORE_MAIL), so that no alert is closed away unread. With no commits it
+        only returns when all that was stored before is as safe as a commit.
 
         Raises:
-            StoreUnavailableError: If none of them was stored.
+            StoreUnavailableError: If none of them was stored, or they are not on as
+                many replicas as they have to be.
         """
         ...
 
@@ -301,6 +303,7 @@ class Summary:
     title: str
     status: Status
     integration: str
+    team: str | None = None
     opened_at: datetime
     alert_count: int
     firing_count: int
@@ -316,6 +319,7 @@ class Summary:
             title=incident.title,
             status=incident.status,
             integration=incident.integration,
+            team=incident.team,
             opened_at=incident.opened_at,
             alert_count=incident.alert_count,
             firing_count=incident.firing_count,
@@ -329,9 +333,18 @@ class IncidentReader(Protocol):
     """Shows incidents."""
 
     async def summaries(
-        self, statuses: frozenset[Status], limit: int, before: str | None = None
+        self,
+        statuses: frozenset[Status],
+        limit: int,
+        before: str | None = None,
+        teams: frozenset[str | None] | None = None,
     ) -> Sequence[Summary]:
-        """Return incidents older than the id `before`, newest first (by id)."""
+        """
+        Return incidents older than the id `before`, newest first (by id).
+
+        With `teams`, only theirs. An incident whose team is None is the default team's;
+        who that is only the directory knows, so whoever asks for it names both.
+        """
         ...
 
     async def history(self, incident_id: str) -> Sequence[Entry]:
@@ -496,6 +509,114 @@ class Timers(Protocol):
 
     async def run(self, wake: Callable[[Wake], Awaitable[None]]) -> None:
         """Call `wake` whenever it is time, never beside itself, until cancelled."""
+        ...
+
+
+class Repair(StrEnum):
+    """
+    What an audit found wrong and put right.
+
+    MAIL and DUE: an incident was not in a lane that it has to be in. INDEX: a list
+    named an incident that is gone. SNAPSHOT: the policies of an incident were gone, and
+    this process knew them. LOST: they are gone for good; nothing was put right.
+    """
+
+    MAIL = "mail"
+    DUE = "due"
+    INDEX = "index"
+    SNAPSHOT = "snapshot"
+    LOST = "snapshot_lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """
+    What one slice of an audit found.
+
+    Attributes:
+        repaired: How often it found each of these; what it never found is left out.
+        done: The share of the whole audit that is behind it, up to 1.
+        after: What the next slice is told; None: this was the last one.
+        overdue: Of the last slice: for how long the head of each lane and each outbox
+            list has been overdue.
+    """
+
+    repaired: Mapping[Repair, int]
+    done: float
+    after: str | None = None
+    overdue: Mapping[str, timedelta] = field(default_factory=dict[str, timedelta])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """How many incidents were removed: those of age, and those for want of memory."""
+
+    old: int = 0
+    early: int = 0
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.old + self.early
+
+
+class Upkeep(Protocol):
+    """
+    Looks after what is stored: finds what got lost, and makes room.
+
+    Crashing anywhere in it is harmless: the next process does it again. Every method
+    raises StoreUnavailableError if the store cannot be reached.
+    """
+
+    async def hold(self, owner: str) -> bool:
+        """
+        Take the upkeep for 15 s, or keep it; tell whether this owner has it now.
+
+        Only one has it at a time. Whoever dies loses it when the time is over.
+        """
+        ...
+
+    async def audit(self, after: str | None = None) -> Audited:
+        """
+        Check a slice of at most some 500 incidents, and put right what is wrong.
+
+        An incident with unread mail is in the lane of mail; an open one that is due at
+        a time is in the lane of timers at that time; a lease or a pause may hold either
+        for a minute. Every snapshot that an open incident named exists. However long
+        ago it went wrong, the audit finds it; it changes nothing that is right.
+        """
+        ...
+
+    async def pack(self) -> int:
+        """
+        Pack the histories of some incidents closed a minute ago or earlier.
+
+        Nobody who reads or goes on with one sees a difference.
+
+        Returns:
+            How many it packed; 0: none is waiting.
+        """
+        ...
+
+    async def purge(self, closed_before: datetime) -> Purged:
+        """
+        Remove some incidents closed before this time, those first that closed first.
+
+        While the memory is over 70 % full, younger ones too. One that is open, or has
+        unread mail, stays. All of an incident goes at once, and its snapshots with the
+        last incident that named them.
+
+        Returns:
+            How many it removed; 0: there is none to remove.
+        """
+        ...
+
+
+class Heartbeat(Protocol):
+    """Tells somebody outside that pages go out; silence is their alarm."""
+
+    async def ping(self) -> None:
+        """Tell them once. Whatever this raises is logged, and harms nothing."""
         ...
 
 

@@ -188,6 +188,7 @@ async def _escalate(
         couriers=installation.couriers,
         timers=installation.timers,
         clock=installation.clock,
+        caretaker=installation.caretaker,
     )
     await escalator.run(ending)
 

@@ -5,6 +5,7 @@ Settings: all that comes from the environment.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -21,9 +22,12 @@ from pydantic import (
 from typing_extensions import override
 
 from engine.ids import SHARDS_MAX
+from policies.durations import Duration
 
 MEBIBYTE = 1 << 20
 NETWORKS = "10.0.0.0/8,fd00::/8"
+REPLICAS_MAX = 9
+AN_HOUR = timedelta(hours=1)
 
 
 class SettingsError(Exception):
@@ -92,6 +96,9 @@ class Settings(BaseModel):
         host: The address that web listens on; this machine only, unless said.
         memory_limit: In bytes; only for a Redis that has no maxmemory itself.
         webhook_allow: Internal networks that webhooks may be in.
+        retention: For how long a closed incident is kept.
+        heartbeat_url: Is asked for once a minute while all is well.
+        replicas: How many must have what is promised to senders and people.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -116,6 +123,11 @@ class Settings(BaseModel):
         Field(alias="RUNG_WEBHOOK_ALLOW"),
         BeforeValidator(read_networks),
     ] = ()
+    retention: Annotated[Duration, Field(alias="RUNG_RETENTION", ge=AN_HOUR)] = (
+        timedelta(days=30)
+    )
+    heartbeat_url: Annotated[SecretStr | None, Field(alias="RUNG_HEARTBEAT_URL")] = None
+    replicas: Annotated[int, Field(alias="RUNG_REPLICAS", ge=0, le=REPLICAS_MAX)] = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

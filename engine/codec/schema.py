@@ -202,6 +202,7 @@ SUMMARY = Shape(
     title="t",
     status="s",
     integration="n",
+    team="m",
     opened_at="b",
     alert_count="c",
     firing_count="f",

@@ -10,5 +10,6 @@ from engine.service.couriers import Couriers
 from engine.service.engine import Engine
 from engine.service.look_ups import LookUps
 from engine.service.settling import INCIDENTS
+from engine.service.upkeep import Caretaker
 
-__all__ = ["INCIDENTS", "Couriers", "Engine", "LookUps"]
+__all__ = ["INCIDENTS", "Caretaker", "Couriers", "Engine", "LookUps"]

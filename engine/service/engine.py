@@ -65,6 +65,7 @@ class Engine:
         channels: Those that this installation can send on.
         look_ahead: How far ahead of its time a timer may be claimed. Zero on a
             clock that a test moves by hand.
+        claimed_at: When a claim last came back, with incidents or without.
     """
 
     clock: Clock
@@ -75,6 +76,7 @@ class Engine:
     turns: Turns
     channels: frozenset[str]
     look_ahead: timedelta = LOOK_AHEAD
+    claimed_at: datetime | None = field(default=None, init=False)
     _directions: Directions | None = field(default=None, init=False)
 
     async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
@@ -112,7 +114,7 @@ class Engine:
             UnknownIncidentError: If there is no such incident.
             KeyTakenError: If another open incident has the key of one to be reopened.
             ContendedError: If others kept moving it; nothing was written.
-            StoreUnavailableError: If the store cannot be reached; nothing was written.
+            StoreUnavailableError: If nothing is promised; repeating it is safe.
             UnclearError: If it may have been written; repeating it is safe.
         """
         directions = await self._current_directions()
@@ -166,6 +168,7 @@ class Engine:
             directions = await self._current_directions()
             ahead = self.clock.now() + self.look_ahead if lane is Lane.DUE else None
             claimed = await self.store.claim(lane, ahead)
+            self.claimed_at = self.clock.now()
             if not claimed:
                 return False
             await self._decide(claimed, directions)
@@ -299,6 +302,8 @@ class Engine:
 
     async def _store(self, settlement: Settlement) -> Stored:
         if not settlement.has_news:
+            # Repeated because it was not safe the first time: now it has to be.
+            await self.store.commit([])
             return Stored.DONE
         [stored] = await self.store.commit([settlement.commit()])
         if stored is Stored.DONE:

@@ -670,6 +670,24 @@ class TestReader:
 
         assert [] == await listed(backend, 9)
 
+    async def test_teams(self, backend: Backend) -> None:
+        """Of the teams that are asked for, each incident is shown; of others none."""
+        ids_of: dict[str | None, list[str]] = {"ops": [], "data": [], None: []}
+        for number in range(24):
+            team = ("ops", "data", None)[number % 3]
+            ids_of[team].append(await one_of(backend, team, number))
+        ops = ids_of["ops"][::-1]
+        both = sorted(ops + ids_of[None], reverse=True)
+        everything, triggered = frozenset(Status), frozenset({Status.TRIGGERED})
+
+        assert ops == await of_teams(backend, everything, "ops")
+        assert both == await of_teams(backend, everything, "ops", None)
+        assert ops[1::2] == await of_teams(backend, triggered, "ops")
+        assert ops[::2] == await of_teams(backend, everything - triggered, "ops")
+        assert ops[3:] == await of_teams(backend, everything, "ops", before=ops[2])
+        assert [] == await of_teams(backend, everything, "nobody's")
+        assert [] == await of_teams(backend, everything)
+
     async def test_history(self, backend: Backend) -> None:
         """History grows by what each commit brings, in order."""
         claimed = await an_open_one(backend)
@@ -705,6 +723,37 @@ async def one_later(backend: Backend, key: str) -> Claimed:
     await backend.advance(20 * MILLISECOND)
 
     return await an_open_one(backend, key=key)
+
+
+async def one_of(backend: Backend, team: str | None, number: int) -> str:
+    """Open an incident of a team, every other of them closed at once."""
+    await backend.advance(20 * MILLISECOND)
+    key = f"key-{number}"
+    await backend.mailbox.append([a_firing(key)])
+    claimed = await claimed_by_mail(backend)
+    incident = replace(an_incident(claimed, key=key), team=team)
+    await done(
+        backend, a_commit(claimed, resolved(incident) if number % 2 else incident)
+    )
+
+    return claimed.incident_id
+
+
+async def of_teams(
+    backend: Backend,
+    statuses: frozenset[Status],
+    *teams: str | None,
+    before: str | None = None,
+) -> list[str]:
+    """List ids of teams, a few at a time."""
+    found: list[str] = []
+    while summaries := await backend.reader.summaries(
+        statuses, 3, before, frozenset(teams)
+    ):
+        found += [summary.id for summary in summaries]
+        before = found[-1]
+
+    return found
 
 
 async def listed(

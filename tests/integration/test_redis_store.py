@@ -1,5 +1,6 @@
 """What only the store on Redis promises: parking, fences, scripts, nothing left over."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from engine.core.events import DeliveryReported, Outcome
 from engine.errors import UnreadableError
 from engine.ids import to_text
 from engine.ports import Claimed, Lane, Posting, Stored
+from policies.policy import Policy, Snapshot
 from tests.contract.making import (
     MILLISECOND,
     SECOND,
@@ -321,6 +323,7 @@ class TestLeftOver:
             "due",
             "mail",
             "open",
+            "teamless",
             "snap",
             "snapn",
             "out:*:timer",
@@ -345,7 +348,9 @@ class TestLeftOver:
         left = {key.decode().split("}:")[1][:6] for key in await on.redis.keys()}
         prefixes = {name.split(":")[0] for name in left}
 
-        assert {"i", "h", "a", "closed", "l", "snap", "snapn"} == prefixes
+        assert {
+            *("i", "h", "a", "closed", "over", "teamle", "l", "snap", "snapn")
+        } == prefixes
         assert claimed.incident_id == again.incident_id
 
     async def test_occurrences(self, on: OnRedis) -> None:
@@ -391,6 +396,22 @@ class TestLeftOver:
 
         assert 9 == sum(counts)
         assert len(counts) == len(bodies)
+
+    async def test_snapshot_named_again(self, on: OnRedis) -> None:
+        """An incident counts once for each snapshot it named, whatever it goes back to."""
+        claimed = await an_open_one(on)
+        assert claimed.incident
+        other = Snapshot.of(Policy(id="first", name="edited"))
+        for snapshot in (other, SNAPSHOT, other):
+            after = replace(claimed.incident, snapshot=snapshot)
+            await done(on, a_commit(claimed, after))
+            claimed = await on.store.load(claimed.incident_id)
+            assert claimed.incident
+        named = await on.redis.hget(part(claimed, "i"), "sn")  # type: ignore[misc]
+        counts = await on.redis.hgetall(shared(claimed, "snapn"))  # type: ignore[misc]
+
+        assert f"{SNAPSHOT.hash} {other.hash}".encode() == named
+        assert {SNAPSHOT.hash.encode(): b"1", other.hash.encode(): b"1"} == counts
 
     async def test_repeats(self, on: OnRedis) -> None:
         """Repeats are counted beside the state."""

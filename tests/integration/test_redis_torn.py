@@ -148,12 +148,8 @@ async def settled(on: OnRedis) -> dict[str, Any]:
         if ":i:" in key:
             value.pop(b"v", None)
 
-    return {
-        key: value
-        for key, value in found.items()
-        # A snapshot may be counted twice, and so be kept; a wake-up may come in vain.
-        if "snapn" not in key and "arq" not in key
-    }
+    # A wake-up may come in vain.
+    return {key: value for key, value in found.items() if "arq" not in key}
 
 
 @ALL

@@ -14,6 +14,7 @@ from engine.adapters.memory.outbox import MemoryOutbox
 from engine.adapters.memory.store import MemoryStore
 from engine.adapters.memory.timers import MemoryTimers
 from engine.adapters.memory.turns import MemoryTurns
+from engine.adapters.memory.upkeep import MemoryUpkeep
 
 __all__ = [
     "CountingIds",
@@ -25,4 +26,5 @@ __all__ = [
     "MemoryStore",
     "MemoryTimers",
     "MemoryTurns",
+    "MemoryUpkeep",
 ]

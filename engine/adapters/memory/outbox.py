@@ -25,6 +25,9 @@ class MemoryOutbox:
         now = self._clock.now()
         found: list[Delivery] = []
         for letter in [one for room in rooms for one in self._letters.due(room, now)]:
+            if self._store.current(letter.incident_id) is None:
+                self._letters.drop(letter)
+                continue
             letter.attempt += 1
             letter.rests = False
             letter.at = now + LEASE

@@ -52,6 +52,7 @@ def commit_arguments(
         encode_snapshot(snapshot) if with_snapshot else b"",
         int(commit.leaves_firing),
         keys.OCCURRENCE_SECONDS,
+        keys.team_index(incident.team),
         *_lists(commit),
         *_follow_ups(commit, nonce),
     ]

@@ -19,6 +19,7 @@ SHARDS = "rung:shards"
 KICK = "rung:kick"
 DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
+UPKEEP = "rung:upkeep"
 TURNS = "rung:turns"
 TICKET = "rung:ticket:"
 ON_CALL = "rung:on-call:"
@@ -26,6 +27,7 @@ HASH_BYTES = 11
 
 OCCURRENCE_SECONDS = 24 * 60 * 60
 PROBE_SECONDS = 10
+UPKEEP_SECONDS = 15
 TICKET_SECONDS = 60 * 60
 ON_CALL_SECONDS = 24 * 60 * 60
 # Written with arq's own defaults, and a wake job's by our scripts.
@@ -100,8 +102,13 @@ TABLE = (
     _row("{rung:<s>}:mail", "zset", "while any waits", "incidents with unread mail"),
     _row("{rung:<s>}:open", "zset", "until resolved", "incidents, by id as a number"),
     _row("{rung:<s>}:closed", "zset", "until purged", "incidents that are resolved"),
+    _row("{rung:<s>}:team:*", "zset", "until purged", "incidents of a team"),
+    _row("{rung:<s>}:teamless", "zset", "until purged", "those of the default team"),
+    _row("{rung:<s>}:over", "zset", "until purged", "when each of them was closed"),
     _row("{rung:<s>}:snap", "hash", "while in use", "policy snapshots by hash"),
-    _row("{rung:<s>}:snapn", "hash", "while in use", "how many incidents use each"),
+    _row(
+        "{rung:<s>}:snapn", "hash", "while in use", "how many incidents have named each"
+    ),
     _row("{rung:<s>}:out:*:timer", "zset", "until sent", "outbox: caused by a timer"),
     _row("{rung:<s>}:out:*:opening", "zset", "until sent", "the rest of the outbox"),
     _row("{rung:<s>}:ob", "hash", "until sent", "what the outbox entries send"),
@@ -116,6 +123,13 @@ TABLE = (
         "expires after 10 s",
         "written to see whether it can be",
         PROBE_SECONDS,
+    ),
+    _row(
+        UPKEEP,
+        "string",
+        "expires after 15 s",
+        "the process that does the upkeep",
+        UPKEEP_SECONDS,
     ),
     _row(TURNS, "hash", "for ever", "who was taken last, by policy and step"),
     _row(
@@ -197,6 +211,11 @@ def hash_of(*parts: str) -> str:
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     return digest[: 2 * HASH_BYTES]
+
+
+def team_index(team: str | None) -> str:
+    """Name the index of a team's incidents; None is the default team."""
+    return f"team:{team}" if team is not None else "teamless"
 
 
 def outbox_entry(incident_id: str, page: str, rule: int) -> str:

@@ -10,6 +10,7 @@ from engine.adapters.redis.client import (
     AnswerLostError,
     Argument,
     Client,
+    NotReplicatedError,
     Reply,
     is_passing,
 )
@@ -56,7 +57,7 @@ class RedisStore(RedisReader):
         super().__init__(client, shards=shards)
         self._nonce = nonce
         self._first_shard = 0
-        self._snapshots = Snapshots(client)
+        self.snapshots = Snapshots(client)
 
     async def claim(
         self, lane: Lane, ahead_until: datetime | None = None
@@ -131,7 +132,7 @@ class RedisStore(RedisReader):
             StoreUnavailableError: If Redis cannot be reached.
         """
         hashed = snapshot_hash(state)
-        snapshot = (await self._snapshots.read([(incident_id, hashed)]))[hashed]
+        snapshot = (await self.snapshots.read([(incident_id, hashed)]))[hashed]
         if isinstance(snapshot, UnreadableError):
             raise snapshot
 
@@ -141,7 +142,7 @@ class RedisStore(RedisReader):
         """Decode what a script found; what cannot be harms no other."""
         rows = [_row(item) for item in found]
         readable = [row for row in rows if isinstance(row, Row)]
-        snapshots = await self._snapshots.read(
+        snapshots = await self.snapshots.read(
             (row.incident_id, row.snapshot) for row in readable if row.snapshot
         )
         records = iter(await self._records(readable))
@@ -184,12 +185,16 @@ class RedisStore(RedisReader):
         try:
             return await self._client.run_all(Name.COMMIT, calls)
         except AnswerLostError as error:
+            if not calls:
+                raise
             return [error] * len(calls)
 
     async def _again(self, commits: Sequence[Commit]) -> list[Reply]:
         """Commit with snapshots; by now others of the batch have been stored."""
         try:
             return await self._commit(commits, with_snapshot=True)
+        except NotReplicatedError:
+            raise
         except StoreUnavailableError as error:
             return [error] * len(commits)
 
