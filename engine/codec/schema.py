@@ -189,6 +189,7 @@ SEND = Shape(
     due="d",
     give_up_at="u",
     caused_by_timer="t",
+    owed_since="o",
 )
 ROUTED = Shape(RoutedAlert, (ALERT,), alert="a", integration="n", key="k")
 SUMMARY = Shape(

@@ -110,6 +110,8 @@ class Send:
         give_up_at: When trying again is over and the method has failed.
         caused_by_timer: Whether a timer or an opening caused it; the outbox
             takes turns between the two.
+        owed_since: When it should have left, if it is so late that it is decided as of
+            now; the shell notes it.
     """
 
     page: str
@@ -121,6 +123,7 @@ class Send:
     due: datetime
     give_up_at: datetime
     caused_by_timer: bool
+    owed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -221,7 +221,7 @@ class Couriers:
         incident: Incident,
         reached: Reached,
     ) -> Notification:
-        late = self._clock.now() - delivery.send.due
+        late = self._clock.now() - (delivery.send.owed_since or delivery.send.due)
 
         return Notification(
             key=delivery.send.key,

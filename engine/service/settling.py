@@ -68,7 +68,13 @@ EVENTS_MAX = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class Settlement:
-    """What has been decided of one claimed incident so far."""
+    """
+    What has been decided of one claimed incident so far.
+
+    Attributes:
+        owed_since: Since when what runs now was due, if it runs late; of several timers
+            that do, the first one's.
+    """
 
     claimed: Claimed
     directions: Directions
@@ -83,6 +89,7 @@ class Settlement:
     read_up_to: int = 0
     repeats: int = 0
     not_before: datetime | None = None
+    owed_since: datetime | None = None
     follow_ups: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
     _moves: list[tuple[Status, Reason]] = field(
         default_factory=list[tuple[Status, Reason]]
@@ -101,6 +108,17 @@ class Settlement:
         await self._take(event, decision)
 
         return decision.reason
+
+    async def wake(self, at: datetime) -> None:
+        """Run the timer that is due, as of its time or, if that is long ago, of now."""
+        assert self.incident is not None
+        self.not_before = self.incident.next_due
+        if self.not_before is not None and self.not_before < at:
+            self.owed_since = self.owed_since or self.not_before
+        elif self.not_before != self.incident.last_at:
+            # Not what follows at once from one that was late.
+            self.owed_since = None
+        await self.apply(WokeUp(at=at))
 
     async def obey(self, command: Command) -> None:
         """Carry out a command; policies that it names come with it."""
@@ -180,7 +198,9 @@ class Settlement:
             case LookUp() | NamePolicy() | TakeTurn() | TakeSnapshot():
                 await self._answer(effect)
             case Send():
-                self.sends[effect.page, effect.rule] = effect
+                owed_since = self.owed_since if effect.caused_by_timer else None
+                send = replace(effect, owed_since=owed_since)
+                self.sends[effect.page, effect.rule] = send
             case Withdraw():
                 if self.sends.pop((effect.page, effect.rule), None) is None:
                     self.withdrawals.append(effect)
@@ -278,8 +298,7 @@ async def settle(
         if mail and (due is None or mail[0].at <= due):
             await _read(settlement, mail, due)
         elif due is not None and settlement.incident is not None:
-            settlement.not_before = settlement.incident.next_due
-            await settlement.apply(WokeUp(at=due))
+            await settlement.wake(due)
         else:
             break
         if len(settlement.sends) >= SENDS_MAX:
