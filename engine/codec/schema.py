@@ -192,6 +192,7 @@ SEND = Shape(
     give_up_at="u",
     caused_by_timer="t",
     provider="v",
+    owed_since="o",
 )
 ON_CALL = Shape(OnCall, people="p", reason="r", source="s", until="u")
 KNOWN_ON_CALL = Shape(KnownOnCall, (ON_CALL,), answer="a", at="@")

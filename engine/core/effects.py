@@ -115,6 +115,8 @@ class Send:
             takes turns between the two.
         provider: Who takes it on the channel, where that differs by address: one that
             hangs holds up no other. The core leaves it empty; the shell fills it in.
+        owed_since: When it should have left, if it is so late that it is decided as of
+            now; the shell notes it.
     """
 
     page: str
@@ -127,6 +129,7 @@ class Send:
     give_up_at: datetime
     caused_by_timer: bool
     provider: str = ""
+    owed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

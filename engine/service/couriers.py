@@ -210,7 +210,7 @@ class Couriers:
         incident: Incident,
         to: Reached,
     ) -> Notification:
-        late = self._clock.now() - delivery.send.due
+        late = self._clock.now() - (delivery.send.owed_since or delivery.send.due)
 
         return Notification(
             key=delivery.send.key,

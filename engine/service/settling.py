@@ -79,6 +79,8 @@ class Settlement:
         unanswered: Look-ups to be asked outside once this is stored.
         wanted: A turn without which it does not go on. All that one claim wants are
             taken in one go.
+        owed_since: Since when what runs now was due, if it runs late; of several timers
+            that do, the first one's.
     """
 
     claimed: Claimed
@@ -97,6 +99,7 @@ class Settlement:
     read_up_to: int = 0
     repeats: int = 0
     not_before: datetime | None = None
+    owed_since: datetime | None = None
     follow_ups: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
     unanswered: list[Unanswered] = field(default_factory=list[Unanswered])
     wanted: TakeTurn | None = None
@@ -130,8 +133,7 @@ class Settlement:
             if self.mail and (due is None or self.mail[0].at <= due):
                 await _read(self, self.mail, due)
             elif due is not None and self.incident is not None:
-                self.not_before = self.incident.next_due
-                await self.apply(WokeUp(at=due))
+                await self._wake(due)
             else:
                 break
             if self.wanted is not None:
@@ -146,6 +148,17 @@ class Settlement:
         await self.apply(taken)
         if self.wanted is None:
             await self.run()
+
+    async def _wake(self, at: datetime) -> None:
+        """Run the timer that is due, as of its time or, if that is long ago, of now."""
+        assert self.incident is not None
+        self.not_before = self.incident.next_due
+        if self.not_before is not None and self.not_before < at:
+            self.owed_since = self.owed_since or self.not_before
+        elif self.not_before != self.incident.last_at:
+            # Not what follows at once from one that was late.
+            self.owed_since = None
+        await self.apply(WokeUp(at=at))
 
     async def _obey(self) -> None:
         """Carry out the command, once; policies that it names come with it."""
@@ -281,8 +294,9 @@ class Settlement:
                 await self.apply(taken, snapshot)
 
     def _send(self, send: Send) -> None:
+        owed_since = self.owed_since if send.caused_by_timer else None
         self.sends[send.page, send.rule] = with_provider(
-            self.directions.directory, send
+            self.directions.directory, replace(send, owed_since=owed_since)
         )
 
     def _send_apart(
