@@ -1,7 +1,7 @@
 """One alert's whole way through a rung of its own, with waits short enough to watch."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -118,12 +118,14 @@ async def _seed(server: EmbeddedRedis, directory: Directory) -> bool:
         return await installation.configuration.seed(directory)
 
 
-def with_quick_policy(directory: Directory) -> Directory:
-    """Return a directory whose only policy pages one after the other, a second apart."""
+def with_quick_policy(
+    directory: Directory, waits: Sequence[timedelta] = (WAIT, WAIT, WAIT)
+) -> Directory:
+    """Return a directory whose only policy pages one after the other, so far apart."""
     steps: list[NotifyStep | WaitStep] = []
-    for schedule in ("primary", "secondary", "manager"):
+    for schedule, wait in zip(("primary", "secondary", "manager"), waits, strict=True):
         steps.append(NotifyStep(targets=(ScheduleTarget(id=schedule),)))
-        steps.append(WaitStep(duration=WAIT))
+        steps.append(WaitStep(duration=wait))
     quick = Policy(id="default", name="Quick", steps=tuple(steps))
 
     return directory.model_copy(update={"policies": {quick.id: quick}})
