@@ -13,12 +13,19 @@ import anyio
 import pytest
 import redis
 
+from engine.adapters.redis import keys
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Acknowledged
 from engine.core.incident import Incident, Status
 from engine.ports import RoutedAlert
 from tests.support.dying_worker import SIGNALLED
-from tests.support.journeys import PAGE, WAIT, ConsolePage, with_quick_policy
+from tests.support.journeys import (
+    PAGE,
+    WAIT,
+    ConsolePage,
+    seed_store,
+    with_quick_policy,
+)
 from tests.support.overdue import forgotten, overdue
 from tests.support.processes import (
     Rung,
@@ -153,10 +160,9 @@ def _journey(server: RunningServer, tmp_path: Path) -> Iterator[Journey]:
     """Return a journey that has not begun, on an empty store."""
     with redis.Redis(port=server.port) as client, ExitStack() as stack:
         client.flushall()
-        journey = Journey(server.url, tmp_path, stack)
         directory = with_quick_policy(demo_directory(SECRETS), [WAIT, LONG_WAIT, WAIT])
-        journey.ask(lambda installation: installation.configuration.seed(directory))
-        yield journey
+        seed_store(server.url, directory)
+        yield Journey(server.url, tmp_path, stack)
 
 
 def moment_of(worker: Rung) -> str:
@@ -249,3 +255,20 @@ def test_two_drains(server: RunningServer, journey: Journey) -> None:
     assert ["alice", "bob"] == [page.person for page in journey.pages()]
     assert WAIT.total_seconds() - SLACK_SECONDS / 2 < waited
     assert waited < WAIT.total_seconds() + SLACK_SECONDS
+
+
+def test_nobody_works(server: RunningServer, journey: Journey) -> None:
+    """Without a worker an alert stays overdue; out of its list it would be forgotten."""
+    incident = journey.fire()
+    prefix = keys.prefix_of(incident)
+    time.sleep(0.01)
+    waiting = left_behind(server)
+    with redis.Redis(port=server.port) as client:
+        client.delete(f"{prefix}mail")
+        client.hset(f"{prefix}i:{incident}", "d", 1)
+
+    assert [f"{incident} in {prefix}mail"] == waiting
+    assert [
+        f"{incident} has mail, and is not in {prefix}mail",
+        f"{incident} is due, and not in {prefix}due",
+    ] == left_behind(server)

@@ -33,7 +33,7 @@ def forgotten(client: "redis.Redis") -> list[str]:
     """
     Return what nobody will ever be woken for, in words.
 
-    An incident that is due and is in no list of what is due; and unread mail likewise.
+    An incident that is due and is not in the list of what is due; and unread mail likewise.
     """
     return sorted([*_not_due(client), *_not_read(client)])
 
