@@ -71,16 +71,20 @@ async def run_web(
     await _run(settings, redis_url, run)
 
 
-async def run_worker(settings: Settings, redis_url: str) -> None:
+async def run_worker(
+    settings: Settings, redis_url: str, first: First | None = None
+) -> None:
     """
-    Drain and deliver until told to stop. It starts, and waits, without Redis too.
+    Drain and deliver until told to stop, after `first` has been done with the store.
+
+    It starts, and waits, without Redis too.
 
     Raises:
         EngineError: If the store is not one of ours.
     """
 
     async def run(installation: Installation, stop: Stop) -> None:
-        await _escalate(installation, stop, _nothing, stop.event)
+        await _escalate(installation, stop, first or _nothing, stop.event)
 
     await _run(settings, redis_url, run)
 

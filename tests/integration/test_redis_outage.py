@@ -268,7 +268,8 @@ async def test_answer_lost(place: Place) -> None:
     await broken.redis.aclose()
 
     assert [Stored.FAILED] * 2 == list(stored)
-    assert ["commit.failed"] * 2 == [line["event"] for line in logs]
+    told = [(line["event"], line["log_level"]) for line in logs]
+    assert [("commit.failed", "warning")] * 2 == told
 
 
 async def test_finished_again(place: Place) -> None:

@@ -462,7 +462,8 @@ class TestClient:
         await on.redis.delete(part(two, "h"))
 
         assert [Stored.DONE, Stored.FAILED, Stored.DONE] == list(stored)
-        assert ["commit.failed"] == [line["event"] for line in logs]
+        told = [(line["event"], line["log_level"]) for line in logs]
+        assert [("commit.failed", "error")] == told
 
     async def test_refused(self, on: OnRedis) -> None:
         """A fault of ours is not taken for an outage."""

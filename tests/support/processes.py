@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -81,11 +81,11 @@ class Rung:
         return self.process.wait(timeout=PATIENCE_SECONDS)
 
 
-@contextmanager
-def running_rung(output: Path, *arguments: str, **environment: str) -> Iterator[Rung]:
+def running_rung(
+    output: Path, *arguments: str, **environment: str
+) -> AbstractContextManager[Rung]:
     """Run rung for as long as the block lasts, unless it ends before."""
-    with running_module("rung", output, *arguments, **environment) as rung:
-        yield rung
+    return running_module("rung", output, *arguments, **environment)
 
 
 @contextmanager

@@ -251,7 +251,10 @@ def _claimed(
 def _stored(commit: Commit, reply: Reply) -> Stored:
     if isinstance(reply, bytes) and reply in OUTCOMES:
         return OUTCOMES[reply]
-    log.error(
+    # What passes by itself is no news to look into, and an outage has many of them.
+    passes = isinstance(reply, AnswerLostError) or is_passing(reply)
+    write = log.warning if passes else log.error
+    write(
         "commit.failed",
         incident_id=show_incident_id(commit.incident.id),
         error=str(reply),
