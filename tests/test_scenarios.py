@@ -1,8 +1,10 @@
 """Every file in scenarios/ is one story, from alert to end."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from ruamel.yaml import YAML
@@ -33,28 +35,64 @@ from tests.support.driver import MIDNIGHT, Driver, a_user
 SCENARIOS = sorted(Path(__file__).parent.glob("scenarios/*.txt"))
 
 
+class Block(NamedTuple):
+    """One command of a transcript; a block may also be nothing but comments."""
+
+    comments: list[str]
+    lines: list[str]
+
+    @property
+    def text(self) -> str:
+        """What stands below the command."""
+        return "\n".join(self.lines[1:])
+
+
+def blocks(transcript: str) -> list[Block]:
+    """Read a transcript, without its answers."""
+    found = []
+    for block in transcript.strip().split("\n\n"):
+        given = block.split("\n----")[0].splitlines()
+        comments = [line for line in given if line.startswith("#")]
+        lines = [line for line in given if not line.startswith("#")]
+        found.append(Block(comments, lines))
+
+    return found
+
+
 class Scenario:
     """Understands the commands of a transcript."""
 
     driver: Driver
 
-    async def run(self, command: str, arguments: list[str], text: str) -> str:
+    def __init__(self, make: Callable[..., Driver] = Driver) -> None:
+        self._make = make
+
+    async def run(self, block: Block) -> str:
         """Carry out one command and say what came of it."""
-        if command == "policy":
-            self.driver = Driver(_policy(arguments))
-            return "ok"
-        if command == "policies":
-            self.driver = Driver(
-                *_policies(text), catch_all=next(iter(arguments), None)
-            )
-            return "ok"
-        before = len(self.driver.sent())
-        said = await self._say(command, arguments, text)
-        paged = [each for _, each in self.driver.sent()[before:]]
+        before = self._sent()
+        said = await self.say(block)
+        paged = [each for _, each in self._sent()[len(before) :]]
         lines = [said] if said else []
         lines += [f"paged {', '.join(paged)}"] if paged else []
 
         return "\n".join(lines) or "nothing"
+
+    async def say(self, block: Block) -> str:
+        """Carry out one command and say how it was answered."""
+        command, *arguments = block.lines[0].split()
+        match command:
+            case "policy":
+                self.driver = self._make(_policy(arguments))
+            case "policies":
+                catch_all = next(iter(arguments), None)
+                self.driver = self._make(*_policies(block.text), catch_all=catch_all)
+            case _:
+                return await self._say(command, arguments, block.text)
+
+        return "ok"
+
+    def _sent(self) -> list[tuple[datetime, str]]:
+        return self.driver.sent() if hasattr(self, "driver") else []
 
     async def _say(self, command: str, arguments: list[str], text: str) -> str:
         set_up = await self._set_up(command, arguments, text)
@@ -145,7 +183,7 @@ class Scenario:
             case "ack", [key, by]:
                 return await driver.command(key, Acknowledged, by=by)
             case "ack-at", [key, by, span]:
-                driver.clock.advance(parse_duration(span))
+                driver.skip(parse_duration(span))
                 return await driver.command(key, Acknowledged, by=by)
             case "unack", [key, by]:
                 return await driver.command(key, Unacknowledged, by=by)
@@ -216,6 +254,7 @@ def _shown(duration: timedelta) -> str:
     return f"{text}:{seconds:02}" if seconds else text
 
 
+@cache
 def _policies(text: str) -> list[Policy]:
     """Read policies by their ids, the first one is where incidents start."""
     written: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
@@ -246,15 +285,10 @@ def _policy(arguments: list[str]) -> Policy:
 async def test_scenario(path: Path, pytestconfig: pytest.Config) -> None:
     """The story unfolds as its transcript says."""
     scenario, actual = Scenario(), []
-    for block in path.read_text().strip().split("\n\n"):
-        given = block.split("\n----")[0].splitlines()
-        comments = [line for line in given if line.startswith("#")]
-        commands = [line for line in given if not line.startswith("#")]
-        told = [*comments, *commands]
-        if commands:
-            command, *arguments = commands[0].split()
-            text = "\n".join(commands[1:])
-            told += ["----", await scenario.run(command, arguments, text)]
+    for block in blocks(path.read_text()):
+        told = [*block.comments, *block.lines]
+        if block.lines:
+            told += ["----", await scenario.run(block)]
         actual.append("\n".join(told))
     text = "\n\n".join(actual) + "\n"
     if pytestconfig.getoption("--rewrite"):

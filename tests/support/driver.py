@@ -1,9 +1,9 @@
 """A whole engine in memory, with a clock in the test's hand."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.adapters.lookups.table import TableLookup
 from engine.adapters.memory import (
@@ -40,6 +40,15 @@ PEOPLE = ("alice", "bob", "carol")
 SOURCE = "alertmanager"
 PUBLIC_URL = "https://rung.example.com/"
 CHANNELS = ("console", "sms", "call", "push", "webhook")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """What lives and dies together; what it keeps is behind its ports."""
+
+    engine: Engine
+    couriers: Couriers
 
 
 class Driver:
@@ -50,29 +59,67 @@ class Driver:
         self.ids = CountingIds()
         self.store = MemoryStore(self.clock, self.ids)
         self.channels = {name: MemoryChannel(self.clock) for name in CHANNELS}
-        # Channels of a test's own, in place of those that remember.
-        self.others: dict[str, Channel] = {}
+        self._others: dict[str, Channel] = {}
         self.configuration = MemoryConfiguration(a_directory(policies, catch_all))
+        self.turns = MemoryTurns()
         self.incidents: dict[str, str] = {}
+        self.last_known = MemoryLastKnown(self.clock)
         self.rota = Rota(TableLookup(self.configuration))
-        self.look_ups = LookUps(
-            self.rota,
-            mailbox=self.store,
-            last_known=MemoryLastKnown(self.clock),
-            clock=self.clock,
-            is_local=lambda _target: self.rota.is_here,
-        )
-        self.engine = Engine(
-            clock=self.clock,
-            store=self.store,
-            mailbox=self.store,
-            configuration=self.configuration,
-            look_ups=self.look_ups,
-            turns=MemoryTurns(),
-            channels=frozenset(CHANNELS),
-            look_ahead=timedelta(0),
-        )
+        self.process = self.assembled()
         self._alerts: dict[str, Alert] = {}
+
+    def assembled(self) -> Process:
+        """Make a process anew, on what is kept: the one place that knows its parts."""
+        clock, store = self.through(self.clock), self.through(self.store)
+        configuration = self.through(self.configuration)
+
+        return Process(
+            engine=Engine(
+                clock=clock,
+                store=store,
+                mailbox=store,
+                configuration=configuration,
+                look_ups=LookUps(
+                    self.through(self.rota),
+                    mailbox=store,
+                    last_known=self.through(self.last_known),
+                    clock=clock,
+                    is_local=lambda _target: self.rota.is_here,
+                ),
+                turns=self.through(self.turns),
+                channels=frozenset(CHANNELS),
+                look_ahead=timedelta(0),
+            ),
+            couriers=Couriers(
+                outbox=self.through(MemoryOutbox(self.store, self.clock)),
+                mailbox=store,
+                channels={
+                    name: self.through(one)
+                    for name, one in {**self.channels, **self._others}.items()
+                },
+                configuration=configuration,
+                clock=clock,
+                public_url=PUBLIC_URL,
+            ),
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the process that works now."""
+        return self.process.engine
+
+    def use(self, name: str, channel: Channel | None) -> None:
+        """Have a channel of the test's own in place of the one that remembers, or not."""
+        self._others = {name: channel} if channel else {}
+        self.process = self.assembled()
+
+    def through(self, port: T) -> T:
+        """Return a port as a process is to have it."""
+        return port
+
+    async def ask(self, request: Callable[[Engine], Awaitable[T]]) -> T:
+        """Ask the engine something from outside, and wait for its answer."""
+        return await request(self.process.engine)
 
     @property
     def directory(self) -> Directory:
@@ -129,7 +176,7 @@ class Driver:
         )
         self._alerts[fingerprint] = replace(alert)
         routed = RoutedAlert(alert=alert, integration=SOURCE, key=key)
-        [receipt] = await self.engine.ingest([routed])
+        [receipt] = await self.ask(lambda engine: engine.ingest([routed]))
         if receipt.incident_id:
             self.incidents[key] = receipt.incident_id
 
@@ -154,7 +201,8 @@ class Driver:
     async def command(self, named: str, make: type[Command], **fields: Any) -> Reason:
         """Give a command, and let the engine do what follows from it."""
         command = make(at=self.clock.now(), id=self.ids.command_id(), **fields)
-        decision = await self.engine.obey(self.incidents[named], command)
+        incident_id = self.incidents[named]
+        decision = await self.ask(lambda engine: engine.obey(incident_id, command))
         await self.settle()
 
         return decision.reason
@@ -167,14 +215,18 @@ class Driver:
             by="alice",
             parent=self.incidents[parent],
         )
-        decision = await self.engine.attach(self.incidents[child], command)
+        child_id = self.incidents[child]
+        decision = await self.ask(lambda engine: engine.attach(child_id, command))
         await self.settle()
 
         return decision.reason
 
     async def incident(self, key: str) -> Incident:
         """Return an incident as it is stored."""
-        return await self.engine.find(self.incidents[key])
+        claimed = await self.store.load(self.incidents[key])
+        assert claimed.incident is not None
+
+        return claimed.incident
 
     def fail(self, person: str, channel: str | None = None) -> None:
         """Let every notification of a person fail for good, or those of a channel."""
@@ -209,24 +261,21 @@ class Driver:
             await self.settle()
         self.clock.advance(until - self.clock.now())
 
+    def skip(self, by: timedelta) -> None:
+        """Let time pass while nobody works."""
+        self.clock.advance(by)
+
     async def settle(self) -> None:
         """Decide and deliver until nothing is due."""
-        couriers = Couriers(
-            outbox=MemoryOutbox(self.store, self.clock),
-            mailbox=self.store,
-            channels=self.channels | self.others,
-            configuration=self.configuration,
-            clock=self.clock,
-            public_url=PUBLIC_URL,
-        )
-        async with couriers, self.look_ups:
+        engine, couriers = self.process.engine, self.process.couriers
+        async with couriers, engine.look_ups:
             while (due := self.store.next_due()) and due <= self.clock.now():
-                await self.engine.drain(Lane.MAIL)
-                await self.engine.drain(Lane.DUE)
+                await engine.drain(Lane.MAIL)
+                await engine.drain(Lane.DUE)
                 await couriers.deliver()
                 await couriers.settled()
                 if not self.rota.is_silent:
-                    await self.look_ups.settled()
+                    await engine.look_ups.settled()
 
     async def timeline(self, key: str) -> list[Reason]:
         """Return the reasons in an incident's history."""

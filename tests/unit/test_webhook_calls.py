@@ -47,7 +47,7 @@ def a_driver(policy: Policy, receiver: Receiver, *secrets: str) -> Driver:
         ssl_context=trusting(),
         limits=Limits(total_seconds=0.3),
     )
-    driver.others["webhook"] = WebhookChannel(http, driver.clock)
+    driver.use("webhook", WebhookChannel(http, driver.clock))
     place = Place(
         id="hook",
         name="Hook",
@@ -199,7 +199,7 @@ async def test_not_repeatable() -> None:
     """An unknown outcome of a channel that cannot tell repeats is left at that."""
     async with receiving() as receiver:
         driver = a_driver(PAGE, receiver)
-        driver.others.clear()
+        driver.use("webhook", None)
         driver.channels["webhook"].answers["erin"] = DeliveryResult(
             outcome=Outcome.UNKNOWN
         )
@@ -214,7 +214,7 @@ async def test_secrets_are_not_shown() -> None:
     """A notification in a log or a traceback shows no secret."""
     async with receiving() as receiver:
         driver = a_driver(PAGE, receiver, SECRET)
-        driver.others.clear()
+        driver.use("webhook", None)
         await driver.alert("db", "db", fires=True)
 
     [notification] = driver.channels["webhook"].sent
