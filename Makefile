@@ -40,8 +40,8 @@ rewrite: $(VENV)/.test ## write the transcripts anew; read the diff
 bench: $(VENV)/.test ## measure
 	$(BIN)/python -m benchmarks all
 
-chaos: $(VENV)/.test ## kill and restart everything, and count (not there yet)
-	@echo "there is no chaos run yet"; exit 2
+chaos: $(VENV)/.test ## kill and restart everything, and count; SEED=7 repeats a run
+	$(BIN)/python -m tests.support.chaos $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what was installed and built
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,14 +5,18 @@ Pure values. Incidents keep a snapshot of policies only; people, their contact
 methods and rules are looked up live, at the moment they are needed.
 """
 
+import base64
+import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from policies.durations import Duration
 from policies.policy import Policy
@@ -20,7 +24,13 @@ from policies.steps import NO_TIME
 from policies.targets import Name
 
 RULES_MAX = 20
-EMAIL = "email"
+EMAIL, WEBHOOKS = "email", "webhook"
+SECRET_PREFIX, SECRET_BYTES_MIN, SECRET_BYTES_MAX = "whsec_", 24, 64
+# While a secret is changed there are two; every one of them makes a signature.
+SECRETS_MAX = 5
+# Of a longer host the end counts: that is who runs it.
+PROVIDER_LENGTH_MAX = 100
+NOT_OF_A_HOST = re.compile(r"[^a-z0-9.-]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +51,51 @@ class ResolveWhen(StrEnum):
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What an error quotes may be a secret.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _is_signing_secret(text: str) -> str:
+    """
+    Return a secret of Standard Webhooks.
+
+    Raises:
+        ValueError: If it is none; it is not quoted.
+    """
+    coded = text.removeprefix(SECRET_PREFIX)
+    try:
+        size = len(base64.b64decode(coded + "=" * (-len(coded) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if coded == text or not SECRET_BYTES_MIN <= size <= SECRET_BYTES_MAX:
+        message = (
+            f"a secret is {SECRET_PREFIX} and, in base64, {SECRET_BYTES_MIN} to "
+            f"{SECRET_BYTES_MAX} random bytes"
+        )
+        raise ValueError(message)
+
+    return text
+
+
+# The other side of a webhook checks signatures with it. They are not shown.
+Secrets = Annotated[
+    tuple[Annotated[str, AfterValidator(_is_signing_secret)], ...],
+    Field(max_length=SECRETS_MAX, repr=False),
+]
 
 
 class ContactMethod(_Record):
-    """One way to reach a person: an address on a channel."""
+    """
+    One way to reach a person: an address on a channel.
+
+    Attributes:
+        secrets: What a webhook is signed with, the newest first.
+    """
 
     id: Name
     channel: Name
     address: str = ""
+    secrets: Secrets = ()
 
 
 class NotificationRule(_Record):
@@ -117,6 +163,7 @@ class Place(_Record):
     Attributes:
         kind: What a step calls all places of this kind.
         channel: What it is reached by.
+        secrets: What a webhook is signed with, the newest first.
     """
 
     id: Name
@@ -124,6 +171,7 @@ class Place(_Record):
     kind: Name
     channel: Name
     address: str = ""
+    secrets: Secrets = ()
 
 
 class Grouping(StrEnum):
@@ -283,6 +331,23 @@ class Directory(_Record):
         of_urgency = urgency.channels if urgency else ()
 
         return own or _at_once(usable, of_urgency) or _at_once(usable, (EMAIL,))
+
+
+def provider_of(channel: str, address: str) -> str:
+    """
+    Return who takes what is sent to an address; empty where that is one for them all.
+
+    Of a webhook it is the host, and nothing else of the address, which may hold
+    secrets. Only letters, digits, dots and hyphens are left: it is part of a key.
+    """
+    if channel != WEBHOOKS:
+        return ""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+    return NOT_OF_A_HOST.sub("-", host.rstrip("."))[-PROVIDER_LENGTH_MAX:]
 
 
 def hash_secret(secret: str) -> str:

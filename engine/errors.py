@@ -9,10 +9,16 @@ Everything the engine raises, by whose fault it is. Those not here name their mo
     * TryAgainError: nothing was written, asking again may help.
         * StoreUnavailableError: Redis cannot be reached, or cannot write.
             * adapters.redis.client.AnswerLostError: it may have been written.
+            * adapters.redis.client.NotReplicatedError: too few replicas have it.
         * OverloadedError: there is more to do than there is room for.
         * ContendedError: others kept moving the incident.
     * LookUpFailedError: it cannot be told who is on call.
         * adapters.lookups.static_file.ScheduleFileError: the file cannot be used.
+    * adapters.http.OutboundError: nothing came of a request to somebody else's server.
+        * adapters.http.RefusedUrlError: the URL, or what it leads to, may not be asked.
+        * adapters.http.CertificateError: another one than the URL names listens there.
+        * adapters.http.UnreachableError: there was no connection; nothing was sent.
+        * adapters.http.NoAnswerError: it may have arrived; nobody said so.
     * UnclearError: it may have been written or not; asking again is safe.
     * UnreadableError: what is stored was written by a newer version, or is damaged.
     * adapters.redis.health.ShardsMismatchError: the store has other shards.

@@ -5,9 +5,9 @@ A port is a promise with its fine print. Each promise has a test in
 tests/contract that every adapter passes, the in-memory one too.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, Self
 
@@ -17,6 +17,7 @@ from engine.core.events import Event, Outcome
 from engine.core.incident import Incident, Status
 from engine.core.reasons import Reason
 from engine.directory import Directory
+from engine.errors import UnreadableError
 from policies.targets import Target
 
 
@@ -147,6 +148,8 @@ class Claimed:
         due: The time at which it is due, without the lease.
         mail: What is unread, oldest first, at most 200 items.
         failures: How often in a row it was parked.
+        unreadable: Why its state or its mail cannot be read; it can only be parked.
+        integration: Of one that cannot be read: whose it is, if that much is known.
         after: Of one that is not open yet: the incident that somebody resolved while
             this one's alert went on firing.
     """
@@ -159,6 +162,8 @@ class Claimed:
     due: datetime | None = None
     mail: tuple[Mail, ...] = ()
     failures: int = 0
+    unreadable: UnreadableError | None = None
+    integration: str | None = None
     after: str | None = None
 
 
@@ -250,7 +255,7 @@ class IncidentStore(Protocol):
         those with unread mail. Nobody else gets them from a claim before the lease
         is over; if no commit or release comes, they are due again then. At most
         256 in all, at most 64 a shard, an incident once. One that cannot be read
-        is parked and left out.
+        says so, and harms no other.
         """
         ...
 
@@ -271,10 +276,12 @@ class IncidentStore(Protocol):
         State, history, outbox, due time, mailbox position, dedup key and indexes
         change together or not at all. Items stand alone: one that fails takes no
         other with it. A commit that closes an incident while other mail waits is
-        refused (MORE_MAIL), so that no alert is closed away unread.
+        refused (MORE_MAIL), so that no alert is closed away unread. With no commits it
+        only returns when all that was stored before is as safe as a commit.
 
         Raises:
-            StoreUnavailableError: If none of them was stored.
+            StoreUnavailableError: If none of them was stored, or they are not on as
+                many replicas as they have to be.
         """
         ...
 
@@ -282,7 +289,8 @@ class IncidentStore(Protocol):
         """
         End claims without a change: the true due times are written back.
 
-        With `park`, the incident is put aside for 2^n seconds, at most 60.
+        With `park`, the incident is put aside for 2^n seconds, at most 60; one that a
+        newer version wrote for 5 s, which is not counted.
         """
         ...
 
@@ -295,6 +303,7 @@ class Summary:
     title: str
     status: Status
     integration: str
+    team: str | None = None
     opened_at: datetime
     alert_count: int
     firing_count: int
@@ -310,6 +319,7 @@ class Summary:
             title=incident.title,
             status=incident.status,
             integration=incident.integration,
+            team=incident.team,
             opened_at=incident.opened_at,
             alert_count=incident.alert_count,
             firing_count=incident.firing_count,
@@ -323,9 +333,18 @@ class IncidentReader(Protocol):
     """Shows incidents."""
 
     async def summaries(
-        self, statuses: frozenset[Status], limit: int, before: str | None = None
+        self,
+        statuses: frozenset[Status],
+        limit: int,
+        before: str | None = None,
+        teams: frozenset[str | None] | None = None,
     ) -> Sequence[Summary]:
-        """Return incidents older than the id `before`, newest first (by id)."""
+        """
+        Return incidents older than the id `before`, newest first (by id).
+
+        With `teams`, only theirs. An incident whose team is None is the default team's;
+        who that is only the directory knows, so whoever asks for it names both.
+        """
         ...
 
     async def history(self, incident_id: str) -> Sequence[Entry]:
@@ -352,6 +371,36 @@ class Delivery:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """How many notifications are under way, by what caused them."""
+
+    by_timer: int = 0
+    by_opening: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.by_timer + self.by_opening
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """
+    What more a process can send on one channel.
+
+    Attributes:
+        slots: So many more notifications at once.
+        each: So many at once with one provider, those under way included.
+        under_way: What is under way, by provider; one that is missing has nothing.
+    """
+
+    channel: str
+    slots: int
+    each: int
+    under_way: Mapping[str, UnderWay] = field(default_factory=dict[str, UnderWay])
+
+
 class Outbox(Protocol):
     """
     Keeps what is to be sent until a channel has taken it.
@@ -359,16 +408,24 @@ class Outbox(Protocol):
     Every method raises StoreUnavailableError if the store cannot be reached.
     """
 
-    async def claim(self, channel: str, slots: int) -> Sequence[Delivery]:
+    async def claim(self, rooms: Sequence[Room]) -> Sequence[Delivery]:
         """
-        Take at most `slots` notifications that are due, for a lease of 3 s.
+        Take notifications that are due, as far as there is room, for a lease of 3 s.
 
-        Those caused by a timer and those caused by an opening take turns.
+        The provider with the fewest under way comes first, and takes a slot only while
+        more are free than it has: however many hang, one that does not finds a slot,
+        as long as not every slot has a provider of its own. With each, the cause that
+        has fewer under way comes first, a timer or an opening; where they are even,
+        what is due for longer. What nothing gives way to comes in the order it is due.
         """
         ...
 
     async def renew(self, deliveries: Sequence[Delivery]) -> None:
-        """Lengthen the leases of sends that are under way."""
+        """
+        Lengthen the leases of sends that are under way, to 3 s from now.
+
+        What is finished meanwhile, or has a later attempt, stays as it is.
+        """
         ...
 
     async def begin(self, delivery: Delivery) -> Incident | None:
@@ -392,25 +449,41 @@ class Outbox(Protocol):
         Note the outcome in the incident's mailbox, or keep it for another try.
 
         Success of any attempt counts, a failure only from the latest. With
-        `retry_at` the notification is due again then and nothing is reported; one
-        withdrawn while it was under way is never tried again.
+        `retry_at`, which only the latest may ask for, the notification is due again
+        then and nothing is reported; one withdrawn while it was under way is never
+        tried again.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """
+    A turn to be taken.
+
+    Attributes:
+        of: What turns are taken at.
+        ticket: Names whoever takes it; the same ticket gets the same answer.
+        candidates: In their order, at least one.
+    """
+
+    of: str
+    ticket: str
+    candidates: tuple[str, ...]
 
 
 class Turns(Protocol):
     """Knows whose turn it is."""
 
-    async def take(self, turn: str, ticket: str, candidates: Sequence[str]) -> str:
+    async def take(self, turns: Sequence[Turn]) -> Sequence[str]:
         """
-        Take a turn: the candidate after the one that was taken last.
+        Take turns, in this order: each is the candidate after the one taken last.
 
-        The same ticket gets the same answer, for an hour. Candidates come in their
-        order, at least one. If the last one taken is not among them any more, or there
-        was none yet, it is the first one's turn.
+        The same ticket gets the same answer, for an hour. If the last one taken is no
+        candidate any more, or there was none yet, it is the first one's turn.
 
         Raises:
-            StoreUnavailableError: If it cannot be told.
+            StoreUnavailableError: If it cannot be told of one of them.
         """
         ...
 
@@ -436,6 +509,114 @@ class Timers(Protocol):
 
     async def run(self, wake: Callable[[Wake], Awaitable[None]]) -> None:
         """Call `wake` whenever it is time, never beside itself, until cancelled."""
+        ...
+
+
+class Repair(StrEnum):
+    """
+    What an audit found wrong and put right.
+
+    MAIL and DUE: an incident was not in a lane that it has to be in. INDEX: a list
+    named an incident that is gone. SNAPSHOT: the policies of an incident were gone, and
+    this process knew them. LOST: they are gone for good; nothing was put right.
+    """
+
+    MAIL = "mail"
+    DUE = "due"
+    INDEX = "index"
+    SNAPSHOT = "snapshot"
+    LOST = "snapshot_lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """
+    What one slice of an audit found.
+
+    Attributes:
+        repaired: How often it found each of these; what it never found is left out.
+        done: The share of the whole audit that is behind it, up to 1.
+        after: What the next slice is told; None: this was the last one.
+        overdue: Of the last slice: for how long the head of each lane and each outbox
+            list has been overdue.
+    """
+
+    repaired: Mapping[Repair, int]
+    done: float
+    after: str | None = None
+    overdue: Mapping[str, timedelta] = field(default_factory=dict[str, timedelta])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """How many incidents were removed: those of age, and those for want of memory."""
+
+    old: int = 0
+    early: int = 0
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.old + self.early
+
+
+class Upkeep(Protocol):
+    """
+    Looks after what is stored: finds what got lost, and makes room.
+
+    Crashing anywhere in it is harmless: the next process does it again. Every method
+    raises StoreUnavailableError if the store cannot be reached.
+    """
+
+    async def hold(self, owner: str) -> bool:
+        """
+        Take the upkeep for 15 s, or keep it; tell whether this owner has it now.
+
+        Only one has it at a time. Whoever dies loses it when the time is over.
+        """
+        ...
+
+    async def audit(self, after: str | None = None) -> Audited:
+        """
+        Check a slice of at most some 500 incidents, and put right what is wrong.
+
+        An incident with unread mail is in the lane of mail; an open one that is due at
+        a time is in the lane of timers at that time; a lease or a pause may hold either
+        for a minute. Every snapshot that an open incident named exists. However long
+        ago it went wrong, the audit finds it; it changes nothing that is right.
+        """
+        ...
+
+    async def pack(self) -> int:
+        """
+        Pack the histories of some incidents closed a minute ago or earlier.
+
+        Nobody who reads or goes on with one sees a difference.
+
+        Returns:
+            How many it packed; 0: none is waiting.
+        """
+        ...
+
+    async def purge(self, closed_before: datetime) -> Purged:
+        """
+        Remove some incidents closed before this time, those first that closed first.
+
+        While the memory is over 70 % full, younger ones too. One that is open, or has
+        unread mail, stays. All of an incident goes at once, and its snapshots with the
+        last incident that named them.
+
+        Returns:
+            How many it removed; 0: there is none to remove.
+        """
+        ...
+
+
+class Heartbeat(Protocol):
+    """Tells somebody outside that pages go out; silence is their alarm."""
+
+    async def ping(self) -> None:
+        """Tell them once. Whatever this raises is logged, and harms nothing."""
         ...
 
 
@@ -486,7 +667,12 @@ class OnCall:
 
 
 class OnCallLookup(Protocol):
-    """Knows who is on call."""
+    """
+    Knows who is on call.
+
+    One that answers from what this process and its store know is asked while a drain
+    waits. Any other may take its time: nobody waits for it (LookUps in engine/service).
+    """
 
     async def who(self, target: Target, at: datetime) -> OnCall:
         """
@@ -499,8 +685,44 @@ class OnCallLookup(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownOnCall:
+    """Who was behind a target, when that was last told."""
+
+    answer: OnCall
+    at: datetime
+
+
+class LastKnown(Protocol):
+    """Remembers who was on call last, for when nobody can tell."""
+
+    async def note(self, target: str, known: KnownOnCall) -> None:
+        """
+        Remember an answer, for a day.
+
+        Raises:
+            StoreUnavailableError: If it was not written.
+        """
+        ...
+
+    async def recall(self, target: str) -> KnownOnCall | None:
+        """
+        Return the last answer about a target; None if there was none for a day.
+
+        Raises:
+            StoreUnavailableError: If it cannot be told.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """What a channel needs to reach one person."""
+    """
+    What a channel needs to reach one person.
+
+    Attributes:
+        secrets: What the other side knows us by; for signatures, never sent.
+        incident_url: Where the incident is shown, if others can reach us at all.
+    """
 
     key: str
     incident_id: str
@@ -512,15 +734,27 @@ class Notification:
     attempt: int
     late_by_seconds: int = 0
     labels: dict[str, str] = field(default_factory=dict[str, str])
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    incident_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult:
-    """What a channel says of one attempt; `is_final` failures are not tried again."""
+    """
+    What a channel says of one attempt.
+
+    Attributes:
+        is_final: Of a failure: it would fail again, so it is not tried again.
+        is_repeatable: Of an unknown outcome: the other side knows the key, so a second
+            try does no harm. Without it what may have arrived is not sent again.
+        retry_after: How long the other side asks to be left alone.
+    """
 
     outcome: Outcome
     detail: str = ""
     is_final: bool = False
+    is_repeatable: bool = False
+    retry_after: timedelta | None = None
 
 
 class Channel(Protocol):

@@ -135,6 +135,9 @@ class Scenario:
                 driver.recover(person)
             case "remember", [key, "as", name]:
                 driver.incidents[name] = driver.incidents[key]
+            case "look-ups", [state]:
+                driver.rota.is_here = state == "here"
+                driver.rota.is_silent = state == "silent"
             case "older-resolve", [key]:
                 return await driver.older_resolve(key)
             case "new-occurrence", [fingerprint]:
@@ -304,7 +307,6 @@ def test_every_reason_is_told() -> None:
 # Those that change and say nothing; those that need an answer that never comes; and
 # maintenance, which only a person can open.
 NEVER_TOLD = {reason for reason in Reason if not reason.is_recorded} | {
-    Reason.LOOK_UP_TIMED_OUT,
     Reason.TURN_TIMED_OUT,
     Reason.DELIVERY_UNKNOWN,
     Reason.IS_MAINTENANCE,

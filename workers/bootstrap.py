@@ -14,29 +14,38 @@ from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 
 from engine.adapters.arq_timers import ArqTimers, wake_jobs
 from engine.adapters.channels.console import ConsoleChannel
+from engine.adapters.channels.webhook import WebhookChannel
 from engine.adapters.clock import StoreClock, install_into_arq
+from engine.adapters.heartbeat import HttpHeartbeat
+from engine.adapters.http import OutboundHttp
 from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup
 from engine.adapters.lookups.table import TableLookup
+from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
+from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
+from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
+from engine.adapters.redis.purge import Purge
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
+from engine.adapters.redis.upkeep import RedisUpkeep
 from engine.errors import StoreUnavailableError
 from engine.ports import (
     Channel,
     Clock,
     Configuration,
+    Heartbeat,
     Ids,
     IncidentReader,
     OnCallLookup,
     Timers,
 )
-from engine.service import INCIDENTS, Couriers, Engine
+from engine.service import Caretaker, Couriers, Engine, LookUps
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -61,6 +70,7 @@ class Installation:
     Attributes:
         engine: Drains; on the pool that ingest uses too.
         desk: Takes in alerts and obeys commands; commands have their own pool.
+        look_ups: Asks outside who is on call; entered for as long as the process works.
         is_ready: Whether the store was reached and is one of ours.
     """
 
@@ -70,8 +80,10 @@ class Installation:
     engine: Engine
     desk: Engine
     reader: IncidentReader
+    look_ups: LookUps
     couriers: Couriers
     timers: Timers
+    caretaker: Caretaker
     is_ready: bool = False
     _client: Client = field(repr=False)
     _shards: int
@@ -150,13 +162,18 @@ class _Pools:
 def _wire(
     settings: Settings, clock: StoreClock, redis_url: str, pools: _Pools
 ) -> Installation:
-    def client_on(pool: ConnectionPool) -> Client:
-        return Client(Redis(connection_pool=pool), wake_jobs(), clock.observe)
+    def client_on(pool: ConnectionPool, replicas: int = settings.replicas) -> Client:
+        redis = Redis(connection_pool=pool)
+
+        return Client(redis, wake_jobs(), clock.observe, replicas=replicas)
 
     def store_on(client: Client) -> RedisStore:
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
-    ids, client = SecretIds(), client_on(pools.paging)
+    # A drain promises nothing to anybody, so it waits for no replica.
+    ids, client = SecretIds(), client_on(pools.paging, replicas=0)
+    http = OutboundHttp(allowed=settings.webhook_allow)
+    channels = _channels(http, clock)
     store = store_on(client)
     configuration = RedisConfiguration(client, clock)
     mailbox = RedisMailbox(
@@ -166,14 +183,21 @@ def _wire(
         shards=settings.shards,
         memory_limit_bytes=settings.memory_limit,
     )
+    look_ups = LookUps(
+        _lookup(settings, configuration, clock),
+        mailbox=mailbox,
+        last_known=RedisLastKnown(client),
+        clock=clock,
+    )
+    timers = _timers(Sweep(client, shards=settings.shards), clock, redis_url, ids)
     engine = Engine(
         clock=clock,
         store=store,
         mailbox=mailbox,
         configuration=configuration,
-        lookup=_lookup(settings, configuration, clock),
+        look_ups=look_ups,
         turns=RedisTurns(client),
-        channels=frozenset(_channels()),
+        channels=frozenset(channels),
     )
 
     return Installation(
@@ -183,24 +207,31 @@ def _wire(
         engine=engine,
         desk=replace(engine, store=store_on(client_on(pools.command))),
         reader=store,
+        look_ups=look_ups,
         couriers=Couriers(
             outbox=RedisOutbox(client, store, shards=settings.shards),
             mailbox=mailbox,
-            channels=_channels(),
+            channels=channels,
             configuration=configuration,
             clock=clock,
+            public_url=settings.public_url,
         ),
-        timers=_timers(client, settings.shards, clock, redis_url, ids),
+        timers=timers,
+        caretaker=Caretaker(
+            upkeep=_upkeep(settings, client, store, clock),
+            clock=clock,
+            timers=timers,
+            engine=engine,
+            owner=_worker_name(ids),
+            retention=settings.retention,
+            heartbeat=_heartbeat(settings, http),
+        ),
         _client=client,
         _shards=settings.shards,
     )
 
 
-def _timers(
-    client: Client, shards: int, clock: StoreClock, redis_url: str, ids: Ids
-) -> ArqTimers:
-    sweep = Sweep(client, shards=shards, channels=(*_channels(), INCIDENTS))
-
+def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, ids: Ids) -> ArqTimers:
     return ArqTimers(
         pool=lambda: _own_pool(redis_url),
         clock=clock,
@@ -210,8 +241,29 @@ def _timers(
     )
 
 
-def _channels() -> dict[str, Channel]:
-    return {"console": ConsoleChannel(sys.stdout)}
+def _channels(http: OutboundHttp, clock: Clock) -> dict[str, Channel]:
+    return {
+        "console": ConsoleChannel(sys.stdout),
+        "webhook": WebhookChannel(http, clock),
+    }
+
+
+def _upkeep(
+    settings: Settings, client: Client, store: RedisStore, clock: Clock
+) -> RedisUpkeep:
+    headroom = Headroom(client, clock, settings.memory_limit)
+    audit = Audit(client, store.snapshots, shards=settings.shards)
+    purge = Purge(client, headroom.measured, shards=settings.shards)
+
+    return RedisUpkeep(client, audit=audit, purge=purge)
+
+
+def _heartbeat(settings: Settings, http: OutboundHttp) -> Heartbeat | None:
+    """Return who is told that all is well; None: nobody wants to know."""
+    if settings.heartbeat_url is None:
+        return None
+
+    return HttpHeartbeat(http, settings.heartbeat_url.get_secret_value())
 
 
 def _lookup(

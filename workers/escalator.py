@@ -1,5 +1,7 @@
 """The worker: woken by timers and kicks, it drains and delivers until it is told."""
 
+from typing import Protocol
+
 import anyio
 import structlog
 
@@ -13,14 +15,31 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 CHORES_SECONDS_MAX = 4.0
 # Together 22 s: who sends SIGTERM waits 30 s before he kills, as a rule.
 SENDS_SECONDS_MAX = 18.0
+UPKEEP_PAUSE_SECONDS = 2.0
+
+
+class Works(Protocol):
+    """Something that goes on until it is cancelled."""
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        ...
 
 
 class Escalator:
     """Escalates until it is told to stop."""
 
     def __init__(
-        self, *, engine: Engine, couriers: Couriers, timers: Timers, clock: Clock
+        self,
+        *,
+        engine: Engine,
+        couriers: Couriers,
+        timers: Timers,
+        clock: Clock,
+        caretaker: Works | None = None,
     ) -> None:
+        """Wire it up; without a caretaker nobody looks after what is stored."""
+        self._caretaker = caretaker
         self._engine = engine
         self._couriers = couriers
         self._timers = timers
@@ -31,7 +50,8 @@ class Escalator:
         Work until `stopping` is set, then end in order.
 
         First no more wake-ups are taken, so that other workers get them; then what is
-        claimed is decided; then the sends under way come to their end. What is left
+        claimed is decided; then look-ups are answered, and the sends under way come to
+        their end. What is left
         after that comes back by its lease.
         """
         with anyio.CancelScope() as sends:
@@ -47,6 +67,7 @@ class Escalator:
                 with anyio.move_on_after(CHORES_SECONDS_MAX):
                     await chores.stop()
                 with anyio.move_on_after(SENDS_SECONDS_MAX):
+                    await self._engine.look_ups.settled()
                     await self._couriers.stop()
                 sends.cancel()
         log.info("worker.stopped")
@@ -54,7 +75,22 @@ class Escalator:
     async def _work(self, chores: Chores, stopping: anyio.Event) -> None:
         async with anyio.create_task_group() as waking:
             waking.start_soon(self._timers.run, chores.wake)
+            if self._caretaker is not None:
+                waking.start_soon(_keep_up, self._caretaker)
             log.info("worker.started")
             await stopping.wait()
             log.info("worker.stopping")
             waking.cancel_scope.cancel()
+
+
+async def _keep_up(caretaker: Works) -> None:
+    """Let it go on whatever it raises: paging does not depend on it."""
+    while True:
+        try:
+            await caretaker.run()
+        except Exception as error:  # noqa: BLE001 - one bad round must not end the process
+            problem = f"{type(error).__name__}: {error}"
+            log.warning(
+                "upkeep.failed", error=problem, pause_seconds=UPKEEP_PAUSE_SECONDS
+            )
+        await anyio.sleep(UPKEEP_PAUSE_SECONDS)

@@ -71,16 +71,20 @@ async def run_web(
     await _run(settings, redis_url, run)
 
 
-async def run_worker(settings: Settings, redis_url: str) -> None:
+async def run_worker(
+    settings: Settings, redis_url: str, first: First | None = None
+) -> None:
     """
-    Drain and deliver until told to stop. It starts, and waits, without Redis too.
+    Drain and deliver until told to stop, after `first` has been done with the store.
+
+    It starts, and waits, without Redis too.
 
     Raises:
         EngineError: If the store is not one of ours.
     """
 
     async def run(installation: Installation, stop: Stop) -> None:
-        await _escalate(installation, stop, _nothing, stop.event)
+        await _escalate(installation, stop, first or _nothing, stop.event)
 
     await _run(settings, redis_url, run)
 
@@ -114,6 +118,7 @@ async def _run(settings: Settings, redis_url: str, body: Body) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with (
             connect(settings, redis_url) as installation,
+            installation.look_ups,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_watch, signals, stop, tasks.cancel_scope)
@@ -187,6 +192,7 @@ async def _escalate(
         couriers=installation.couriers,
         timers=installation.timers,
         clock=installation.clock,
+        caretaker=installation.caretaker,
     )
     await escalator.run(ending)
 

@@ -5,16 +5,29 @@ Settings: all that comes from the environment.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from typing_extensions import override
 
 from engine.ids import SHARDS_MAX
+from policies.durations import Duration
 
 MEBIBYTE = 1 << 20
+NETWORKS = "10.0.0.0/8,fd00::/8"
+REPLICAS_MAX = 9
+AN_HOUR = timedelta(hours=1)
 
 
 class SettingsError(Exception):
@@ -48,6 +61,32 @@ class LogLevel(_Word):
     ERROR = "error"
 
 
+def read_networks(text: object) -> object:
+    """
+    Read networks that are separated by commas.
+
+    Raises:
+        ValueError: If some are none; they are named, with how to write them.
+    """
+    if not isinstance(text, str):
+        return text
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    networks = {part: _network(part) for part in parts}
+    wrong = [part for part, network in networks.items() if network is None]
+    if wrong:
+        message = f"no networks: {', '.join(wrong)}; write them like {NETWORKS}"
+        raise ValueError(message)
+
+    return tuple(networks.values())
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
+
+
 class Settings(BaseModel):
     """
     What the environment says.
@@ -56,6 +95,10 @@ class Settings(BaseModel):
         redis_url: None: `rung up` starts a Redis of its own.
         host: The address that web listens on; this machine only, unless said.
         memory_limit: In bytes; only for a Redis that has no maxmemory itself.
+        webhook_allow: Internal networks that webhooks may be in.
+        retention: For how long a closed incident is kept.
+        heartbeat_url: Is asked for once a minute while all is well.
+        replicas: How many must have what is promised to senders and people.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -75,6 +118,16 @@ class Settings(BaseModel):
     body_bytes_max: Annotated[int, Field(alias="RUNG_BODY_BYTES_MAX", ge=1024)] = (
         MEBIBYTE
     )
+    webhook_allow: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Field(alias="RUNG_WEBHOOK_ALLOW"),
+        BeforeValidator(read_networks),
+    ] = ()
+    retention: Annotated[Duration, Field(alias="RUNG_RETENTION", ge=AN_HOUR)] = (
+        timedelta(days=30)
+    )
+    heartbeat_url: Annotated[SecretStr | None, Field(alias="RUNG_HEARTBEAT_URL")] = None
+    replicas: Annotated[int, Field(alias="RUNG_REPLICAS", ge=0, le=REPLICAS_MAX)] = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -94,7 +147,8 @@ class Settings(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             lines = [
-                f"{problem['loc'][0]}: {problem['msg']}; correct it or unset it"
+                f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}"
+                "; correct it or unset it"
                 for problem in error.errors(include_input=False)
             ]
             raise SettingsError("\n".join(lines)) from None

@@ -150,7 +150,7 @@ class ArqTimers:
             queue_read_limit=QUEUE_READ_LIMIT,
             health_check_interval=HEALTH_INTERVAL_SECONDS,
             health_check_key=f"{QUEUE}{health_check_key_suffix}:{self._name}",
-            job_serializer=orjson.dumps,
+            job_serializer=_dump,
             job_deserializer=orjson.loads,
             timezone=UTC,
             log_results=False,
@@ -194,6 +194,15 @@ async def supervise(part: str, work: Callable[[], Awaitable[None]]) -> None:
             )
         await anyio.sleep(pause)
         pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+
+def _dump(job: Context) -> bytes:
+    """
+    Write a job or its result as JSON; what is none of it as text.
+
+    arq also writes the error of a job that is gone, whether it keeps results or not.
+    """
+    return orjson.dumps(job, default=repr)
 
 
 async def _pop(redis: ArqRedis) -> object:

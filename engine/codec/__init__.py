@@ -18,6 +18,7 @@ from engine.codec.schema import (
     CONTENTS,
     DICTIONARY,
     INCIDENT,
+    KNOWN_ON_CALL,
     LETTERS,
     RECORD,
     SEND,
@@ -32,7 +33,7 @@ from engine.core.incident import Incident
 from engine.core.reasons import Reason
 from engine.directory import Directory
 from engine.errors import UnreadableError
-from engine.ports import Entry, RoutedAlert, Summary
+from engine.ports import Entry, KnownOnCall, RoutedAlert, Summary
 from policies.policy import Snapshot
 from policies.steps import LENIENT
 
@@ -45,7 +46,7 @@ PLAIN = str(VERSION).encode()
 DEFLATED = PLAIN + b"z"
 DEFLATE_OVER_BYTES = 200
 WINDOW_BITS = -15  # raw deflate: no header, no checksum
-SNAPSHOT, LETTER, REASON, COMMENTS = "h", "t", "y", "yc"
+SNAPSHOT, INTEGRATION, LETTER, REASON, COMMENTS = "h", "n", "t", "y", "yc"
 
 
 def encode_incident(incident: Incident) -> bytes:
@@ -65,6 +66,16 @@ def snapshot_hash(data: bytes) -> str:
         raise UnreadableError("incident", "names no snapshot")
 
     return named
+
+
+def integration_of(data: bytes) -> str | None:
+    """Return whose an encoded incident is, also where the rest cannot be read."""
+    try:
+        named: object = _read("incident", data).get(INTEGRATION)
+    except UnreadableError:
+        return None
+
+    return named if isinstance(named, str) else None
 
 
 def decode_incident(
@@ -168,6 +179,21 @@ def decode_summary(data: bytes) -> Summary:
         UnreadableError: If the data is damaged or of a newer version.
     """
     return _shaped("summary", SUMMARY, data)
+
+
+def encode_on_call(known: KnownOnCall) -> bytes:
+    """Write who was on call."""
+    return _plain(KNOWN_ON_CALL.write(known))
+
+
+def decode_on_call(data: bytes) -> KnownOnCall:
+    """
+    Read who was on call.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("on call", KNOWN_ON_CALL, data)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

@@ -50,7 +50,7 @@ from engine.core.incident import (
     Walk,
 )
 from engine.directory import Rule
-from engine.ports import RoutedAlert, Summary
+from engine.ports import KnownOnCall, OnCall, RoutedAlert, Summary
 
 VERSION = 1
 
@@ -87,6 +87,7 @@ WALK = Shape(
     left_at="l",
     pause="z",
     asked_at="a",
+    is_recalling="k",
     candidates="c",
     is_waited="w",
     entered="e",
@@ -121,6 +122,7 @@ CALL = Shape(
     due="d",
     order="o",
     asked_at="a",
+    is_recalling="k",
     targets="t",
     urgency="u",
     channels="c",
@@ -189,7 +191,11 @@ SEND = Shape(
     due="d",
     give_up_at="u",
     caused_by_timer="t",
+    provider="v",
+    owed_since="o",
 )
+ON_CALL = Shape(OnCall, people="p", reason="r", source="s", until="u")
+KNOWN_ON_CALL = Shape(KnownOnCall, (ON_CALL,), answer="a", at="@")
 ROUTED = Shape(RoutedAlert, (ALERT,), alert="a", integration="n", key="k")
 SUMMARY = Shape(
     Summary,
@@ -197,6 +203,7 @@ SUMMARY = Shape(
     title="t",
     status="s",
     integration="n",
+    team="m",
     opened_at="b",
     alert_count="c",
     firing_count="f",

@@ -2,7 +2,13 @@
 
 from datetime import datetime
 
-from engine.core.asking import ask_whose_turn, asking_call, put_call
+from engine.core.asking import (
+    ask_whose_turn,
+    asking_call,
+    put_call,
+    recall_for_call,
+    recall_who,
+)
 from engine.core.changing import changed
 from engine.core.effects import Effect
 from engine.core.events import PolicyNamed, Responder, TargetsResolved, TurnTaken
@@ -91,7 +97,11 @@ def name_policy(
 
 
 def give_up(incident: Incident, walk: Walk, at: datetime) -> Decision:
-    """Go on without the answer that a walk has waited for long enough."""
+    """
+    Go on without the answer that a walk has waited for long enough.
+
+    A look-up is asked once more, for what was known last: without that, nobody.
+    """
     assert walk.asked_at is not None
     if walk.candidates:
         first = walk.candidates[0].target
@@ -102,13 +112,23 @@ def give_up(incident: Incident, walk: Walk, at: datetime) -> Decision:
     if not isinstance(step, NotifyStep):
         onward = branch_to(incident, walk, None, walk.asked_at)
         return changed(onward, reason=Reason.LOOK_UP_TIMED_OUT)
+    if not walk.is_recalling:
+        asked, question = recall_who(incident, walk, step, at)
+        return Decision(
+            incident=asked, effects=(question,), reason=Reason.LOOK_UP_TIMED_OUT
+        )
     paged = _page(incident, walk, (), at)
 
     return changed(paged, reason=Reason.LOOK_UP_TIMED_OUT)
 
 
 def give_up_call(incident: Incident, call: Call, at: datetime) -> Decision:
-    """Go on without the answer to a call."""
+    """Go on without the answer to a call, as a walk does."""
+    if not call.is_recalling:
+        asked, question = recall_for_call(incident, call, at)
+        return Decision(
+            incident=asked, effects=(question,), reason=Reason.LOOK_UP_TIMED_OUT
+        )
     answered = _answer_call(incident, call, (), at)
 
     return changed(answered, reason=Reason.LOOK_UP_TIMED_OUT)
@@ -199,7 +219,12 @@ def _answer_call(
     """Page whom a call found; one that looks again goes on until one is reached."""
     assert call.asked_at is not None
     is_again = call.step is not None
-    later = changed(call, due=call.asked_at + LOOK_AGAIN_EVERY, asked_at=None)
+    later = changed(
+        call,
+        due=call.asked_at + LOOK_AGAIN_EVERY,
+        asked_at=None,
+        is_recalling=False,
+    )
     request = _request_of(incident, call, call.asked_at)
     incident = put_call(incident, call, later if is_again else None)
     started = _start_pages(incident, responders, request, at)

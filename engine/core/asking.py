@@ -2,9 +2,11 @@
 Asking: questions of walks and calls that the outside world answers.
 
 Each has a deadline that is a timer like any other, and a generation: an answer to an
-earlier question is stale.
+earlier question is stale. A look-up that meets its deadline is asked once more, for
+what was known last: whoever answers that waits for nobody.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from engine.core.changing import changed
@@ -17,6 +19,7 @@ from policies.targets import AnyTarget, MetadataTarget, PolicyTarget
 
 # An adapter's time-out plus a second; EXECUTION 4 allows at most this.
 LOOK_UP_PATIENCE = timedelta(seconds=4)
+RECALL_PATIENCE = timedelta(seconds=1)
 TURN_PATIENCE = timedelta(seconds=1)
 
 
@@ -44,7 +47,29 @@ def ask_who(
     incident: Incident, walk: Walk, step: NotifyStep, at: datetime
 ) -> tuple[Incident, LookUp]:
     """Have a walk ask who is behind the targets of its step."""
-    question = LookUp(
+    question = _question_of_walk(incident, walk, step, at)
+
+    return ask(incident, walk, at, question.deadline), question
+
+
+def recall_who(
+    incident: Incident, walk: Walk, step: NotifyStep, at: datetime
+) -> tuple[Incident, LookUp]:
+    """Have a walk whose look-up met its deadline ask what was known last."""
+    question = replace(
+        _question_of_walk(incident, walk, step, at),
+        deadline=at + RECALL_PATIENCE,
+        is_recall=True,
+    )
+    waiting = changed(walk, due=question.deadline, is_recalling=True)
+
+    return put_walk(incident, walk, waiting), question
+
+
+def _question_of_walk(
+    incident: Incident, walk: Walk, step: NotifyStep, at: datetime
+) -> LookUp:
+    return LookUp(
         walk=walk.id,
         generation=walk.generation + 1,
         targets=looked_up(incident, step.targets),
@@ -54,8 +79,6 @@ def ask_who(
         at=at,
         deadline=at + LOOK_UP_PATIENCE,
     )
-
-    return ask(incident, walk, at, question.deadline), question
 
 
 def ask(
@@ -127,19 +150,38 @@ def ask_for_call(
         generation=call.generation + 1,
         due=at + LOOK_UP_PATIENCE,
         asked_at=at,
+        is_recalling=False,
     )
-    question = LookUp(
+
+    return put_call(incident, call, asking), _question_of_call(incident, asking, at)
+
+
+def recall_for_call(
+    incident: Incident, call: Call, at: datetime
+) -> tuple[Incident, LookUp]:
+    """Have a call whose look-up met its deadline ask what was known last."""
+    recalling = changed(
+        call,
+        generation=call.generation + 1,
+        due=at + RECALL_PATIENCE,
+        is_recalling=True,
+    )
+    question = _question_of_call(incident, recalling, at)
+
+    return put_call(incident, call, recalling), replace(question, is_recall=True)
+
+
+def _question_of_call(incident: Incident, call: Call, at: datetime) -> LookUp:
+    return LookUp(
         walk=call.id,
-        generation=asking.generation,
+        generation=call.generation,
         targets=looked_up(incident, call.targets),
         urgency=call.urgency,
         channels=call.channels,
         team=incident.team,
         at=at,
-        deadline=asking.due,
+        deadline=call.due,
     )
-
-    return put_call(incident, call, asking), question
 
 
 def asking_call(incident: Incident, call_id: int, generation: int) -> Call | None:

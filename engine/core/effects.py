@@ -43,6 +43,8 @@ class LookUp:
 
     Attributes:
         walk: What asks: a walk, or a call outside of one.
+        is_recall: Whether it was asked before and waited for in vain: then what was
+            known last has to do, and the answer comes at once.
         channels: Exactly these, in place of the urgency's.
         team: Whose default schedule and members are meant where none is named.
     """
@@ -55,6 +57,7 @@ class LookUp:
     team: str | None = None
     at: datetime
     deadline: datetime
+    is_recall: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,10 @@ class Send:
         give_up_at: When trying again is over and the method has failed.
         caused_by_timer: Whether a timer or an opening caused it; the outbox
             takes turns between the two.
+        provider: Who takes it on the channel, where that differs by address: one that
+            hangs holds up no other. The core leaves it empty; the shell fills it in.
+        owed_since: When it should have left, if it is so late that it is decided as of
+            now; the shell notes it.
     """
 
     page: str
@@ -121,6 +128,8 @@ class Send:
     due: datetime
     give_up_at: datetime
     caused_by_timer: bool
+    provider: str = ""
+    owed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

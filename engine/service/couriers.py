@@ -1,15 +1,14 @@
 """
 Couriers: they take what is due from the outbox to the channels.
 
-Sends belong to the process: a slow provider holds up nothing but its own channel.
+Sends belong to the process: a slow provider holds up nothing but its own.
 Between *begin* and *finish* a notification is in flight; one that was acknowledged
 away before *begin* never leaves.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -35,15 +34,16 @@ from engine.ports import (
     Notification,
     Outbox,
 )
-from engine.service.responders import PLACE
+from engine.service.addresses import Reached, reached
 from engine.service.settling import INCIDENTS
+from engine.service.slots import SLOTS, Slots
+from engine.service.turnstile import Turnstile
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# So many at once on each channel: a provider's own limits are lower, as a rule.
-SLOTS = 20
-# Longer than any provider takes on a good day; then nobody knows what became of it.
-SEND_SECONDS_MAX = 10.0
+# Longer than any provider takes on a good day; then nobody knows what became of it. A
+# channel that knows how far it came says so itself, at its own limit of 10 s.
+SEND_SECONDS_MAX = 12.0
 RENEW_EVERY = timedelta(seconds=1)
 # An answer to *begin* older than this is asked for again.
 BEGUN_GOOD_FOR = timedelta(seconds=1)
@@ -55,18 +55,10 @@ GONE = DeliveryResult(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
-    """Whom a notification is for, and the address on its channel."""
-
-    name: str
-    address: str
-
-
 class Couriers:
-    """Sends what is due, on every channel, at most so many at once on each."""
+    """Sends what is due, on every channel, at most so many at once with a provider."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - ports, and what an installation sets
         self,
         *,
         outbox: Outbox,
@@ -75,21 +67,29 @@ class Couriers:
         configuration: Configuration,
         clock: Clock,
         slots: int = SLOTS,
+        public_url: str | None = None,
     ) -> None:
         self._outbox = outbox
         self._mailbox = mailbox
         self._channels = channels
         self._configuration = configuration
         self._clock = clock
-        self._slots = slots
+        self._public_url = public_url
         # Word to other incidents goes out like a notification, and to their mailboxes.
-        self._under_way = dict.fromkeys([*channels, INCIDENTS], 0)
+        self._slots = Slots([*channels, INCIDENTS], slots)
+        # One at a time, so that two claims never share a slot.
+        self._claims = Turnstile(self._claim)
+        self._process = AsyncExitStack()
         self._tasks: TaskGroup | None = None
         self._changed = anyio.Event()
         self._is_stopping = False
 
     async def __aenter__(self) -> Self:
-        self._tasks = await anyio.create_task_group().__aenter__()
+        # Around the sends, so that it ends after the last of them.
+        renewing = await self._process.enter_async_context(anyio.create_task_group())
+        renewing.start_soon(self._renew)
+        self._process.callback(renewing.cancel_scope.cancel)
+        self._tasks = await self._process.enter_async_context(anyio.create_task_group())
 
         return self
 
@@ -99,14 +99,11 @@ class Couriers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        assert self._tasks is not None
-
-        return await self._tasks.__aexit__(kind, error, traceback)
+        return await self._process.__aexit__(kind, error, traceback)
 
     async def deliver(self) -> None:
         """Begin to send what is due, as far as there are free slots."""
-        for channel in self._under_way:
-            await self._deliver_on(channel)
+        await self._claims.enter()
 
     async def stop(self) -> None:
         """Claim nothing more, and return when no send is under way."""
@@ -115,54 +112,46 @@ class Couriers:
 
     async def settled(self) -> None:
         """Return when no send is under way."""
-        while any(self._under_way.values()):
+        # A claim that is under way may bring some more.
+        await self._claims.idle()
+        while self._slots.taken:
             await self._changed.wait()
 
-    async def _deliver_on(self, channel: str) -> None:
+    async def _claim(self) -> None:
         assert self._tasks is not None, "deliver inside `async with couriers`"
-        while (free := self._free_slots(channel)) > 0:
-            # Taken before the claim, so that two claims never share a slot.
-            self._under_way[channel] += free
-            deliveries = []
-            try:
-                deliveries = list(await self._outbox.claim(channel, free))
-            finally:
-                self._free(channel, free - len(deliveries))
-            for delivery in deliveries:
-                self._tasks.start_soon(self._carry, delivery)
-            if len(deliveries) < free:
-                return
+        rooms = [] if self._is_stopping else self._slots.rooms()
+        if not rooms:
+            return
+        for delivery in await self._outbox.claim(rooms):
+            self._slots.take(delivery)
+            self._tasks.start_soon(self._carry, delivery)
+        self._say_changed()
 
-    def _free_slots(self, channel: str) -> int:
-        return 0 if self._is_stopping else self._slots - self._under_way[channel]
-
-    def _free(self, channel: str, slots: int) -> None:
-        self._under_way[channel] -= slots
+    def _say_changed(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
 
     async def _carry(self, delivery: Delivery) -> None:
         """Send one notification; whatever happens, it harms no other."""
-        channel = delivery.send.channel
         try:
             await self._send(delivery)
         except Exception as error:  # noqa: BLE001 - one delivery must not end the rest
             _log_left(delivery, error)
         finally:
-            self._free(channel, 1)
+            self._slots.free(delivery)
+            self._say_changed()
         try:
-            await self._deliver_on(channel)
+            await self.deliver()
         except Exception as error:  # noqa: BLE001 - nor must a claim; a wake-up follows
-            log.warning("outbox.not_claimed", channel=channel, error=_told(error))
+            log.warning("outbox.not_claimed", error=_told(error))
 
     async def _send(self, delivery: Delivery) -> None:
-        async with self._renewing(delivery):
-            # Read first: nothing may stand between *begin* and the first byte.
-            directory = await self._configuration.read()
-            incident = await self._begin(delivery)
-            if incident is None:
-                return
-            result = await self._try(delivery, incident, directory)
+        # Read first: nothing may stand between *begin* and the first byte.
+        directory = await self._configuration.read()
+        incident = await self._begin(delivery)
+        if incident is None:
+            return
+        result = await self._try(delivery, incident, directory)
         retry_at = self._retry_at(delivery, result)
         log.info(
             "notification.tried",
@@ -189,10 +178,10 @@ class Couriers:
         if delivery.send.channel == INCIDENTS:
             return await self._tell(delivery.incident_id, delivery.send)
         channel = self._channels[delivery.send.channel]
-        reached = _reached(directory, delivery.send)
-        if reached is None:
+        to = reached(directory, delivery.send)
+        if to is None:
             return GONE
-        notification = self._notification(delivery, incident, reached)
+        notification = self._notification(delivery, incident, to)
         try:
             with anyio.fail_after(SEND_SECONDS_MAX):
                 return await channel.send(notification)
@@ -219,9 +208,9 @@ class Couriers:
         self,
         delivery: Delivery,
         incident: Incident,
-        reached: Reached,
+        to: Reached,
     ) -> Notification:
-        late = self._clock.now() - delivery.send.due
+        late = self._clock.now() - (delivery.send.owed_since or delivery.send.due)
 
         return Notification(
             key=delivery.send.key,
@@ -229,20 +218,32 @@ class Couriers:
             title=incident.title,
             status=incident.status,
             person=delivery.send.person,
-            name=reached.name,
-            address=reached.address,
+            name=to.name,
+            address=to.address,
             attempt=delivery.attempt,
             late_by_seconds=max(0, int(late.total_seconds())),
             labels={
                 key: values[0] for key, values in incident.metadata.items() if values
             },
+            secrets=to.secrets,
+            incident_url=self._url_of(incident),
         )
+
+    def _url_of(self, incident: Incident) -> str | None:
+        if self._public_url is None:
+            return None
+
+        path = f"v1/incidents/{show_incident_id(incident.id)}"
+
+        return f"{self._public_url.rstrip('/')}/{path}"
 
     def _retry_at(self, delivery: Delivery, result: DeliveryResult) -> datetime | None:
         """Return when to try again; None if that is over."""
-        if result.outcome is not Outcome.FAILED or result.is_final:
+        if not _may_repeat(result):
             return None
-        again = self._clock.now() + _pause(delivery)
+        again = self._clock.now() + max(
+            _pause(delivery), result.retry_after or timedelta(0)
+        )
 
         return again if again < delivery.send.give_up_at else None
 
@@ -264,29 +265,17 @@ class Couriers:
             else:
                 return
 
-    @asynccontextmanager
-    async def _renewing(self, delivery: Delivery) -> AsyncIterator[None]:
-        """Keep the lease of a send for as long as it is under way."""
-        assert self._tasks is not None
-        # Not in a group around the send: that would wrap what the send raises.
-        renewing = anyio.CancelScope()
-        self._tasks.start_soon(self._renew, delivery, renewing)
-        try:
-            yield
-        finally:
-            renewing.cancel()
-
-    async def _renew(self, delivery: Delivery, renewing: anyio.CancelScope) -> None:
-        """Renew a lease; failing to ends nothing, the send goes on without."""
-        with renewing:
-            while True:
-                await self._clock.sleep_until(self._clock.now() + RENEW_EVERY)
-                try:
-                    await self._outbox.renew([delivery])
-                except EngineError as error:
-                    log.warning(
-                        "lease.not_renewed", page=delivery.send.key, error=str(error)
-                    )
+    async def _renew(self) -> None:
+        """Lengthen the leases of all that is under way, in one call a second."""
+        while True:
+            if not self._slots.taken:
+                await self._changed.wait()
+                continue
+            await self._clock.sleep_until(self._clock.now() + RENEW_EVERY)
+            try:
+                await self._outbox.renew(self._slots.taken)
+            except Exception as error:  # noqa: BLE001 - the sends go on without
+                log.warning("leases.not_renewed", error=_told(error))
 
 
 def _log_left(delivery: Delivery, error: Exception) -> None:
@@ -311,18 +300,15 @@ def _told(error: Exception) -> str:
     return str(error) if isinstance(error, EngineError) else type(error).__name__
 
 
-def _reached(directory: Directory, send: Send) -> Reached | None:
-    """Return who is reached, and where; None if the contact method is gone."""
-    if send.person.startswith(PLACE):
-        place = directory.places.get(send.method)
-        return Reached(name=place.name, address=place.address) if place else None
-    user = directory.users.get(send.person)
-    if user is None or not user.is_active:
-        return None
-    methods = (m for m in user.contact_methods if m.id == send.method)
-    method = next(methods, None)
-
-    return Reached(name=user.name, address=method.address) if method else None
+def _may_repeat(result: DeliveryResult) -> bool:
+    """Whether another try can help, and does no harm if this one has arrived."""
+    match result.outcome:
+        case Outcome.SENT:
+            return False
+        case Outcome.FAILED:
+            return not result.is_final
+        case Outcome.UNKNOWN:
+            return result.is_repeatable
 
 
 def _pause(delivery: Delivery) -> timedelta:

@@ -1,6 +1,7 @@
 """Directions: what the directory and the on-call lookup say when the core asks."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import anyio
@@ -17,16 +18,28 @@ from engine.core.events import (
 )
 from engine.directory import Directory, ResolveWhen
 from engine.errors import EngineError
-from engine.ports import Claimed, OnCallLookup, RoutedAlert, Turns
-from engine.service.responders import NO_METHOD, Responders
+from engine.ports import Claimed, RoutedAlert, Turn, Turns
+from engine.service.look_ups import Asked, LookUps
+from engine.service.responders import NO_METHOD, Found, Responders
 from policies.policy import Policy, Snapshot
-from policies.targets import AnyTarget, PolicyTarget
+from policies.targets import AnyTarget, PolicyTarget, Target
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 MISSING_POLICY = "missing"
 TURN_SECONDS_MAX = 0.2
 GUESSED = "no answer in time: the first in the order"
+# The integration of incidents that the installation opens about itself.
+INSTALLATION = "rung"
+NO_POLICIES = Snapshot.of(Policy(id=MISSING_POLICY))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """A question that nobody here can answer, and the targets that are why."""
+
+    question: LookUp
+    targets: tuple[Target, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,55 +55,60 @@ class Directions:
     """
 
     directory: Directory
-    lookup: OnCallLookup
+    look_ups: LookUps
     turns: Turns
     channels: frozenset[str]
     snapshots: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
 
     async def resolve(
         self, question: LookUp, known: Snapshot
-    ) -> tuple[TargetsResolved, Snapshot]:
-        """Say who is behind the targets, in the order named."""
+    ) -> tuple[TargetsResolved, Snapshot] | Unanswered:
+        """Say who is behind the targets, in the order named, if that is known here."""
         finder = self._responders()
-        people: list[Responder] = []
-        missing: dict[str, str] = {}
-        policies: list[str] = []
-        in_turn: list[tuple[tuple[str, str], str]] = []
-        untils: list[datetime] = []
-        is_known = True
-        for target in question.targets:
-            found = await finder.behind(target, question)
-            name = str(target)
-            if found.policy is not None:
-                policies.append(found.policy)
-                continue
-            here = [
-                finder.responder(person, name, found.why, question)
-                for person in found.people
-            ]
-            if any(one.rules for one in here):
-                in_turn.append((finder.turn_of(target), name))
-            else:
-                missing[name] = NO_METHOD if here else found.problem
-            people += here
-            untils += [found.until] if found.until else []
-            is_known = is_known and (found.is_fixed or found.until is not None)
-        snapshot = known
-        for policy in policies:
-            snapshot = snapshot.extended(policy, self.directory.policies)
+        found = [
+            (str(target), finder.turn_of(target), await finder.behind(target, question))
+            for target in question.targets
+        ]
+        unanswered = tuple(one.unanswered for *_, one in found if one.unanswered)
+        if unanswered:
+            return Unanswered(question=question, targets=unanswered)
         answer = TargetsResolved(
             at=question.at,
             walk=question.walk,
             generation=question.generation,
-            responders=tuple(people),
-            missing=missing,
-            order=tuple(dict.fromkeys(name for _, name in sorted(in_turn))),
-            policies=tuple(policies),
-            snapshot=snapshot.hash if policies else None,
-            until=min(untils, default=None) if is_known else None,
+            responders=(),
         )
 
-        return answer, snapshot
+        return self.with_named(_answered(answer, question, finder, found), known)
+
+    def ask(self, incident_id: str, unanswered: Unanswered) -> None:
+        """Have it asked outside; the answer comes into the incident's mailbox."""
+        question = replace(unanswered.question, is_recall=True)
+
+        async def answer() -> TargetsResolved:
+            resolved = await self.resolve(question, NO_POLICIES)
+            assert not isinstance(resolved, Unanswered), "who recalls asks nobody"
+            return resolved[0]
+
+        self.look_ups.start(
+            Asked(
+                incident_id=incident_id,
+                targets=unanswered.targets,
+                at=question.at,
+                deadline=question.deadline,
+                answer=answer,
+            )
+        )
+
+    def with_named(
+        self, answer: TargetsResolved, known: Snapshot
+    ) -> tuple[TargetsResolved, Snapshot]:
+        """Put the policies that an answer names into the snapshot, as they are now."""
+        for policy in answer.policies:
+            known = known.extended(policy, self.directory.policies)
+        hashed = known.hash if answer.policies else None
+
+        return replace(answer, snapshot=hashed), known
 
     def name_policy(
         self, question: NamePolicy, known: Snapshot
@@ -118,27 +136,34 @@ class Directions:
 
         return known
 
-    async def take_turn(self, question: TakeTurn) -> TurnTaken:
-        """Say whose turn it is; without an answer in time it is the first one's."""
+    async def take_turns(self, questions: Sequence[TakeTurn]) -> list[TurnTaken]:
+        """
+        Say whose turn it is, for all that ask in one go.
+
+        Without an answer in time it is the first one's, of each of them: one that
+        hangs must not be waited for again and again.
+        """
+        asked = [
+            Turn(of=one.turn, ticket=one.ticket, candidates=one.candidates)
+            for one in questions
+        ]
         try:
             with anyio.fail_after(TURN_SECONDS_MAX):
-                target, why = (
-                    await self.turns.take(
-                        question.turn, question.ticket, question.candidates
-                    ),
-                    "",
-                )
+                taken, why = await self.turns.take(asked), ""
         except (TimeoutError, EngineError) as error:
-            log.warning("turn.guessed", turn=question.turn, error=str(error))
-            target, why = question.candidates[0], GUESSED
+            log.warning("turn.guessed", turns=len(asked), error=str(error))
+            taken, why = [one.candidates[0] for one in asked], GUESSED
 
-        return TurnTaken(
-            at=question.at,
-            walk=question.walk,
-            generation=question.generation,
-            target=target,
-            why=why,
-        )
+        return [
+            TurnTaken(
+                at=one.at,
+                walk=one.walk,
+                generation=one.generation,
+                target=target,
+                why=why,
+            )
+            for one, target in zip(questions, taken, strict=True)
+        ]
 
     def take_snapshot(
         self, question: TakeSnapshot
@@ -165,6 +190,8 @@ class Directions:
         """
         integration = self.directory.integrations.get(routed.integration)
         wanted = integration.policy if integration else None
+        if routed.integration == INSTALLATION:
+            wanted = self.directory.catch_all
         policy = self.directory.policies.get(wanted) if wanted is not None else None
         if policy is not None:
             snapshot = self._snapshot(policy)
@@ -189,7 +216,7 @@ class Directions:
 
     def _responders(self) -> Responders:
         return Responders(
-            directory=self.directory, lookup=self.lookup, channels=self.channels
+            directory=self.directory, look_ups=self.look_ups, channels=self.channels
         )
 
     def _snapshot(self, policy: Policy) -> Snapshot:
@@ -200,3 +227,36 @@ class Directions:
             )
 
         return known
+
+
+def _answered(
+    answer: TargetsResolved,
+    question: LookUp,
+    finder: Responders,
+    found: Sequence[tuple[str, tuple[str, str], Found]],
+) -> TargetsResolved:
+    """Put together what was found behind each target."""
+    people: list[Responder] = []
+    missing: dict[str, str] = {}
+    in_turn: list[tuple[tuple[str, str], str]] = []
+    persons = [(name, turn, one) for name, turn, one in found if one.policy is None]
+    for name, turn, one in persons:
+        here = [
+            finder.responder(person, name, one.why, question) for person in one.people
+        ]
+        if any(responder.rules for responder in here):
+            in_turn.append((turn, name))
+        else:
+            missing[name] = NO_METHOD if here else one.problem
+        people += here
+    untils = [one.until for *_, one in persons if one.until]
+    is_known = all(one.is_fixed or one.until is not None for *_, one in persons)
+
+    return replace(
+        answer,
+        responders=tuple(people),
+        missing=missing,
+        order=tuple(dict.fromkeys(name for _, name in sorted(in_turn))),
+        policies=tuple(one.policy for *_, one in found if one.policy is not None),
+        until=min(untils, default=None) if is_known else None,
+    )

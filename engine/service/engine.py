@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import anyio
 import structlog
 
+from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Attached, ChildAttached, Command
 from engine.core.incident import Decision, Incident
 from engine.core.reasons import Reason
@@ -14,8 +16,10 @@ from engine.errors import (
     ContendedError,
     EngineError,
     KeyTakenError,
+    TryAgainError,
     UnclearError,
     UnknownIncidentError,
+    UnreadableError,
 )
 from engine.ids import show_incident_id
 from engine.ports import (
@@ -25,19 +29,23 @@ from engine.ports import (
     IncidentStore,
     Lane,
     Mailbox,
-    OnCallLookup,
     Receipt,
     RoutedAlert,
     Stored,
     Turns,
 )
-from engine.service.directions import Directions
+from engine.service.directions import INSTALLATION, Directions
+from engine.service.look_ups import LookUps
 from engine.service.settling import Settlement, settle
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # How often the same event is decided again when others moved the incident.
 ATTEMPTS_MAX = 20
+# A command is tried longer: whoever gave it waits for it.
+COMMAND_SECONDS_MAX = 2.0
+# Parked so often in a row, somebody has to know of it.
+ALARM_AT_FAILURES = 3
 # A claim reaches this far ahead; the drain then sleeps to the exact time.
 LOOK_AHEAD = timedelta(milliseconds=250)
 # One run of a drain ends after this, so that no job ever meets its time-out.
@@ -57,16 +65,18 @@ class Engine:
         channels: Those that this installation can send on.
         look_ahead: How far ahead of its time a timer may be claimed. Zero on a
             clock that a test moves by hand.
+        claimed_at: When a claim last came back, with incidents or without.
     """
 
     clock: Clock
     store: IncidentStore
     mailbox: Mailbox
     configuration: Configuration
-    lookup: OnCallLookup
+    look_ups: LookUps
     turns: Turns
     channels: frozenset[str]
     look_ahead: timedelta = LOOK_AHEAD
+    claimed_at: datetime | None = field(default=None, init=False)
     _directions: Directions | None = field(default=None, init=False)
 
     async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
@@ -104,13 +114,19 @@ class Engine:
             UnknownIncidentError: If there is no such incident.
             KeyTakenError: If another open incident has the key of one to be reopened.
             ContendedError: If others kept moving it; nothing was written.
-            StoreUnavailableError: If the store cannot be reached; nothing was written.
+            StoreUnavailableError: If nothing is promised; repeating it is safe.
             UnclearError: If it may have been written; repeating it is safe.
         """
         directions = await self._current_directions()
-        for _ in range(ATTEMPTS_MAX):
+        until = anyio.current_time() + COMMAND_SECONDS_MAX
+        attempts = 0
+        while attempts < ATTEMPTS_MAX or anyio.current_time() < until:
+            attempts += 1
             claimed = await self.store.load(incident_id)
             settlement = await settle(claimed, directions, self.clock.now(), command)
+            while settlement.wanted is not None:
+                [taken] = await directions.take_turns([settlement.wanted])
+                await settlement.go_on(taken)
             stored = await self._store(settlement)
             if stored is Stored.DONE:
                 assert settlement.incident is not None
@@ -119,7 +135,7 @@ class Engine:
                 raise UnclearError(incident_id)
             if stored is Stored.KEY_TAKEN and claimed.incident is not None:
                 raise KeyTakenError(incident_id, claimed.incident.key)
-        raise ContendedError(incident_id, ATTEMPTS_MAX)
+        raise ContendedError(incident_id, attempts)
 
     async def attach(self, incident_id: str, command: Attached) -> Decision:
         """
@@ -152,6 +168,7 @@ class Engine:
             directions = await self._current_directions()
             ahead = self.clock.now() + self.look_ahead if lane is Lane.DUE else None
             claimed = await self.store.claim(lane, ahead)
+            self.claimed_at = self.clock.now()
             if not claimed:
                 return False
             await self._decide(claimed, directions)
@@ -177,18 +194,21 @@ class Engine:
         for _ in range(ATTEMPTS_MAX):
             if not claimed:
                 return
-            settled = [
-                settlement
-                for each in claimed
-                if (settlement := await self._try_to_settle(each, directions, now))
-            ]
+            settled = await self._take_turns(
+                [
+                    settlement
+                    for each in claimed
+                    if (settlement := await self._try_to_settle(each, directions, now))
+                ],
+                directions,
+            )
             await self._end_idle([one for one in settled if not one.has_news])
             moved = [one for one in settled if one.has_news]
             outcomes = await self.store.commit([one.commit() for one in moved])
             lost = []
             for settlement, stored in zip(moved, outcomes, strict=True):
                 if stored is Stored.DONE:
-                    settlement.log_moves()
+                    settlement.act()
                 elif stored in DECIDED_AGAIN:
                     lost.append(settlement.claimed.incident_id)
             claimed = [one for lost_id in lost if (one := await self._reload(lost_id))]
@@ -198,18 +218,66 @@ class Engine:
         self, claimed: Claimed, directions: Directions, now: datetime
     ) -> Settlement | None:
         """Settle one incident; one that cannot be is put aside and harms no other."""
+        if claimed.unreadable is not None:
+            await self._park(claimed, claimed.unreadable)
+            return None
         try:
             return await settle(claimed, directions, now)
         except Exception as error:  # noqa: BLE001 - one incident must not stop the rest
-            # The trace as text: a renderer may show local variables, payloads in them.
-            log.error(  # noqa: TRY400
-                "incident.parked",
-                incident_id=show_incident_id(claimed.incident_id),
-                failures=claimed.failures + 1,
-                traceback="".join(traceback.format_exception(error)),
-            )
-            await self.store.release([claimed], park=True)
+            await self._park(claimed, error)
             return None
+
+    async def _take_turns(
+        self, settlements: Sequence[Settlement], directions: Directions
+    ) -> list[Settlement]:
+        """Take all the turns that are wanted in one go, until none is wanted."""
+        settled = list(settlements)
+        while wanting := [one for one in settled if one.wanted is not None]:
+            questions = [one.wanted for one in wanting if one.wanted is not None]
+            turns = await directions.take_turns(questions)
+            for settlement, taken in zip(wanting, turns, strict=True):
+                try:
+                    await settlement.go_on(taken)
+                except Exception as error:  # noqa: BLE001 - nor must this one
+                    await self._park(settlement.claimed, error)
+                    settled.remove(settlement)
+
+        return settled
+
+    async def _park(self, claimed: Claimed, error: Exception) -> None:
+        """Put an incident aside; the third time in a row, page about it."""
+        is_newer = isinstance(error, UnreadableError) and error.is_newer
+        # The trace as text: a renderer may show local variables, payloads in them.
+        log.error(
+            "incident.parked",
+            incident_id=show_incident_id(claimed.incident_id),
+            failures=claimed.failures + (not is_newer),
+            error=str(error) if isinstance(error, EngineError) else "",
+            traceback="".join(traceback.format_exception(error)),
+        )
+        is_third = claimed.failures + 1 == ALARM_AT_FAILURES and not is_newer
+        if is_third and not await self._raise_alarm(claimed, type(error).__name__):
+            return
+        await self.store.release([claimed], park=True)
+
+    async def _raise_alarm(self, claimed: Claimed, problem: str) -> bool:
+        """
+        Have somebody paged about an incident that cannot be decided.
+
+        Returns:
+            Whether that is settled; if not, it is not counted either: the lease brings
+            it back, and then it is tried again.
+        """
+        alarm = _alarm(claimed, problem)
+        if alarm is None:
+            return True
+        try:
+            await self.mailbox.append([alarm])
+        except TryAgainError as error:
+            log.warning("alarm.not_written", error=str(error))
+            return False
+
+        return True
 
     async def _end_idle(self, idle: Sequence[Settlement]) -> None:
         """End claims that led to nothing; mail that opens nothing is put aside."""
@@ -225,7 +293,7 @@ class Engine:
         if self._directions is None or self._directions.directory is not directory:
             self._directions = Directions(
                 directory=directory,
-                lookup=self.lookup,
+                look_ups=self.look_ups,
                 turns=self.turns,
                 channels=self.channels,
             )
@@ -234,10 +302,12 @@ class Engine:
 
     async def _store(self, settlement: Settlement) -> Stored:
         if not settlement.has_news:
+            # Repeated because it was not safe the first time: now it has to be.
+            await self.store.commit([])
             return Stored.DONE
         [stored] = await self.store.commit([settlement.commit()])
         if stored is Stored.DONE:
-            settlement.log_moves()
+            settlement.act()
 
         return stored
 
@@ -251,6 +321,34 @@ class Engine:
                 error=str(error),
             )
             return None
+
+
+def _alarm(claimed: Claimed, problem: str) -> RoutedAlert | None:
+    """
+    Return the alert about an incident that cannot be decided.
+
+    It opens an incident of its own, on the catch-all policy. Never about such an
+    incident: one that cannot be decided either would lead to the next.
+    """
+    routes = [mail.content for mail in claimed.mail]
+    integrations = {one.integration for one in routes if isinstance(one, RoutedAlert)}
+    integrations |= {claimed.integration} if claimed.integration else set()
+    if claimed.incident is not None:
+        integrations.add(claimed.incident.integration)
+    if INSTALLATION in integrations:
+        return None
+    shown = show_incident_id(claimed.incident_id)
+    about = f" ({claimed.incident.title})" if claimed.incident is not None else ""
+    alert = Alert(
+        id=f"parked.{claimed.incident_id}",
+        fingerprint=claimed.incident_id,
+        status=AlertStatus.FIRING,
+        title=f"rung cannot decide {shown}{about}",
+        labels={"alertname": "IncidentParked", "incident": shown, "problem": problem},
+        message=f"Nobody is paged by {shown} until this is put right; see the log.",
+    )
+
+    return RoutedAlert(alert=alert, integration=INSTALLATION, key=claimed.incident_id)
 
 
 def _time_of(claimed: Claimed) -> datetime:

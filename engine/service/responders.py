@@ -4,14 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import anyio
-import structlog
-
 from engine.core.effects import LookUp, Named
 from engine.core.events import Responder
 from engine.directory import Directory, Rule
-from engine.errors import LookUpFailedError
-from engine.ports import OnCallLookup
+from engine.service.look_ups import Failed, LookUps
 from policies.metadata import Reference
 from policies.steps import NO_TIME
 from policies.targets import (
@@ -23,19 +19,16 @@ from policies.targets import (
     MetadataTarget,
     PolicyTarget,
     ScheduleTarget,
+    Target,
     TeamTarget,
     UserGroupTarget,
     UserTarget,
 )
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
 NOBODY = "nobody on call"
 NO_METHOD = "no contact method"
 FAILED = "look-up failed"
 MISSING = "missing"
-# A drain waits for it; other incidents wait for the drain.
-LOOK_UP_SECONDS_MAX = 3.0
 # What stands before the id of a place, where people have theirs.
 PLACE = "channel:"
 KINDS: dict[str, type[AnyTarget]] = {
@@ -59,6 +52,7 @@ class Found:
         until: Up to when that holds; None is unknown.
         is_fixed: Whether it holds until the directory changes.
         policy: The policy that metadata named, instead of anybody.
+        unanswered: The target to be asked outside, if nobody here can tell.
     """
 
     people: tuple[str, ...] = ()
@@ -67,6 +61,7 @@ class Found:
     until: datetime | None = None
     is_fixed: bool = True
     policy: str | None = None
+    unanswered: Target | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +74,7 @@ class Responders:
     """
 
     directory: Directory
-    lookup: OnCallLookup
+    look_ups: LookUps
     channels: frozenset[str]
 
     async def behind(  # noqa: C901 - one arm for each kind
@@ -161,32 +156,26 @@ class Responders:
     async def _on_call(
         self, target: ScheduleTarget | LayerTarget, question: LookUp
     ) -> Found:
-        """Ask the on-call lookup; whatever goes wrong there harms nobody else."""
+        """Ask the on-call lookup, or learn that it has to be asked outside."""
         if target.id is None:
             team = self.directory.team_of(question.team)
             if team is None or team.schedule is None:
                 return Found()
             target = ScheduleTarget(id=team.schedule)
-        try:
-            with anyio.fail_after(LOOK_UP_SECONDS_MAX):
-                answer = await self.lookup.who(target, question.at)
-        except LookUpFailedError as error:
-            failure = str(error)
-        except TimeoutError:
-            failure = f"no answer in {LOOK_UP_SECONDS_MAX:g} s"
-        except Exception as error:  # noqa: BLE001 - a look-up may be anybody's code
-            failure = type(error).__name__
-        else:
-            return Found(
-                people=answer.people,
-                why=answer.reason,
-                problem=NOBODY,
-                until=answer.until,
-                is_fixed=False,
-            )
-        log.warning("look_up.failed", target=str(target), error=failure)
+        ask = self.look_ups.recall if question.is_recall else self.look_ups.now
+        told = await ask(target, question.at)
+        if told is None:
+            return Found(unanswered=target)
+        if isinstance(told, Failed):
+            return Found(problem=FAILED, is_fixed=False)
 
-        return Found(problem=FAILED, is_fixed=False)
+        return Found(
+            people=told.people,
+            why=told.why,
+            problem=NOBODY,
+            until=told.until,
+            is_fixed=False,
+        )
 
     async def _named(self, named: Named, question: LookUp) -> Found:
         """Find the one object that metadata names."""

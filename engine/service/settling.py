@@ -34,16 +34,20 @@ from engine.core.events import (
     Escalated,
     Event,
     Outcome,
+    TargetsResolved,
+    TurnTaken,
     WokeUp,
 )
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident, runs_at
 from engine.core.reasons import Reason
 from engine.core.running import TELL_PAGE
+from engine.directory import WEBHOOKS
 from engine.errors import UnknownIncidentError
 from engine.ids import show_incident_id
 from engine.ports import Claimed, Commit, Entry, Mail, RoutedAlert
-from engine.service.directions import Directions
+from engine.service.addresses import with_provider
+from engine.service.directions import Directions, Unanswered
 from engine.service.responders import PLACE
 from policies.policy import Snapshot
 
@@ -56,8 +60,8 @@ PUBLISHED = {
     Notice.EXHAUSTED: "incident.exhausted",
     Notice.MAINTENANCE_ENDED: "maintenance.ended",
 }
-# Channels of what is no page: webhooks of policies, and word to other incidents.
-WEBHOOKS, INCIDENTS = "webhook", "incident"
+# The channel of word to other incidents. Webhooks of policies have that of webhooks.
+INCIDENTS = "incident"
 SENT_APART_FOR = timedelta(minutes=10)
 # A commit stays small: what is left is due at once and follows in the next one. Only a
 # single decision may ask for more.
@@ -68,11 +72,23 @@ EVENTS_MAX = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class Settlement:
-    """What has been decided of one claimed incident so far."""
+    """
+    What has been decided of one claimed incident so far.
+
+    Attributes:
+        unanswered: Look-ups to be asked outside once this is stored.
+        wanted: A turn without which it does not go on. All that one claim wants are
+            taken in one go.
+        owed_since: Since when what runs now was due, if it runs late; of several timers
+            that do, the first one's.
+    """
 
     claimed: Claimed
     directions: Directions
+    now: datetime
+    command: Command | None
     incident: Incident | None
+    mail: deque[Mail]
     reason: Reason = Reason.STALE
     history: list[Entry] = field(default_factory=list[Entry])
     sends: dict[tuple[str, int], Send] = field(
@@ -83,7 +99,10 @@ class Settlement:
     read_up_to: int = 0
     repeats: int = 0
     not_before: datetime | None = None
+    owed_since: datetime | None = None
     follow_ups: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
+    unanswered: list[Unanswered] = field(default_factory=list[Unanswered])
+    wanted: TakeTurn | None = None
     _moves: list[tuple[Status, Reason]] = field(
         default_factory=list[tuple[Status, Reason]]
     )
@@ -102,9 +121,52 @@ class Settlement:
 
         return decision.reason
 
-    async def obey(self, command: Command) -> None:
-        """Carry out a command; policies that it names come with it."""
+    async def run(self) -> None:
+        """
+        Decide on, until nothing is due or a turn has to be taken first.
+
+        Raises:
+            UnknownIncidentError: If there is a command but no incident to obey it.
+        """
+        for _ in range(EVENTS_MAX):
+            due = _next_timer(self, self.now, self.command)
+            if self.mail and (due is None or self.mail[0].at <= due):
+                await _read(self, self.mail, due)
+            elif due is not None and self.incident is not None:
+                await self._wake(due)
+            else:
+                break
+            if self.wanted is not None:
+                return
+            if len(self.sends) >= SENDS_MAX:
+                break
+        await self._obey()
+
+    async def go_on(self, taken: TurnTaken) -> None:
+        """Go on with the turn that was wanted."""
+        self.wanted = None
+        await self.apply(taken)
+        if self.wanted is None:
+            await self.run()
+
+    async def _wake(self, at: datetime) -> None:
+        """Run the timer that is due, as of its time or, if that is long ago, of now."""
         assert self.incident is not None
+        self.not_before = self.incident.next_due
+        if self.not_before is not None and self.not_before < at:
+            self.owed_since = self.owed_since or self.not_before
+        elif self.not_before != self.incident.last_at:
+            # Not what follows at once from one that was late.
+            self.owed_since = None
+        await self.apply(WokeUp(at=at))
+
+    async def _obey(self) -> None:
+        """Carry out the command, once; policies that it names come with it."""
+        command, self.command = self.command, None
+        if command is None:
+            return
+        if self.incident is None:
+            raise UnknownIncidentError(self.claimed.incident_id)
         snapshot = None
         if isinstance(command, Escalated):
             snapshot = self.directions.with_policies(
@@ -130,14 +192,20 @@ class Settlement:
         """Whether alerts that fire from here on belong to another incident."""
         return self.incident is not None and not self.incident.status.is_open
 
-    def log_moves(self) -> None:
-        """Log a line for each decision, once they are stored."""
+    def act(self) -> None:
+        """Do what follows once all of it is stored: tell the log, ask outside."""
+        self._log_moves()
+        for unanswered in self.unanswered:
+            self.directions.ask(self.claimed.incident_id, unanswered)
+
+    def _log_moves(self) -> None:
         for status, reason in self._moves:
             log.info(
                 "incident.moved",
                 incident_id=show_incident_id(self.claimed.incident_id),
                 status=status,
                 reason=reason,
+                configuration=self.directions.directory.version,
             )
         for notice in self._published:
             log.warning(
@@ -177,10 +245,12 @@ class Settlement:
 
     async def _perform(self, effect: Effect) -> None:  # noqa: C901 - one arm each
         match effect:
-            case LookUp() | NamePolicy() | TakeTurn() | TakeSnapshot():
+            case LookUp() | NamePolicy() | TakeSnapshot():
                 await self._answer(effect)
+            case TakeTurn():
+                self.wanted = effect
             case Send():
-                self.sends[effect.page, effect.rule] = effect
+                self._send(effect)
             case Withdraw():
                 if self.sends.pop((effect.page, effect.rule), None) is None:
                     self.withdrawals.append(effect)
@@ -203,28 +273,31 @@ class Settlement:
             case Comment():
                 return  # kept with the line of history
 
-    async def _answer(
-        self, question: LookUp | NamePolicy | TakeTurn | TakeSnapshot
-    ) -> None:
+    async def _answer(self, question: LookUp | NamePolicy | TakeSnapshot) -> None:
         """Answer in the process what can be; the answer is an event like any other."""
         assert self.incident is not None
         snapshot: Snapshot | None
         match question:
             case LookUp():
-                answer, snapshot = await self.directions.resolve(
-                    question, self.incident.snapshot
-                )
-                await self.apply(answer, snapshot)
+                told = await self.directions.resolve(question, self.incident.snapshot)
+                if isinstance(told, Unanswered):
+                    self.unanswered.append(told)
+                else:
+                    await self.apply(*told)
             case NamePolicy():
                 named, snapshot = self.directions.name_policy(
                     question, self.incident.snapshot
                 )
                 await self.apply(named, snapshot)
-            case TakeTurn():
-                await self.apply(await self.directions.take_turn(question))
             case TakeSnapshot():
                 taken, snapshot = self.directions.take_snapshot(question)
                 await self.apply(taken, snapshot)
+
+    def _send(self, send: Send) -> None:
+        owed_since = self.owed_since if send.caused_by_timer else None
+        self.sends[send.page, send.rule] = with_provider(
+            self.directions.directory, replace(send, owed_since=owed_since)
+        )
 
     def _send_apart(
         self, page: str, channel: str, method: str, key: str, person: str
@@ -232,16 +305,18 @@ class Settlement:
         """Send what is no page by the outbox too, so that it outlives the process."""
         assert self.incident is not None
         at = self.incident.last_at
-        self.sends[page, 0] = Send(
-            page=page,
-            rule=0,
-            person=person,
-            method=method,
-            channel=channel,
-            key=key,
-            due=at,
-            give_up_at=at + SENT_APART_FOR,
-            caused_by_timer=True,
+        self._send(
+            Send(
+                page=page,
+                rule=0,
+                person=person,
+                method=method,
+                channel=channel,
+                key=key,
+                due=at,
+                give_up_at=at + SENT_APART_FOR,
+                caused_by_timer=True,
+            )
         )
 
 
@@ -266,28 +341,20 @@ async def settle(
     """
     Decide all mail and every timer due by now, then the command, if there is one.
 
+    It stops where it wants a turn: take that, and `go_on`.
+
     Raises:
         UnknownIncidentError: If there is a command but no incident to obey it.
     """
     settlement = Settlement(
-        claimed=claimed, directions=directions, incident=claimed.incident
+        claimed=claimed,
+        directions=directions,
+        now=now,
+        command=command,
+        incident=claimed.incident,
+        mail=deque(claimed.mail),
     )
-    mail = deque(claimed.mail)
-    for _ in range(EVENTS_MAX):
-        due = _next_timer(settlement, now, command)
-        if mail and (due is None or mail[0].at <= due):
-            await _read(settlement, mail, due)
-        elif due is not None and settlement.incident is not None:
-            settlement.not_before = settlement.incident.next_due
-            await settlement.apply(WokeUp(at=due))
-        else:
-            break
-        if len(settlement.sends) >= SENDS_MAX:
-            break
-    if command is not None:
-        if settlement.incident is None:
-            raise UnknownIncidentError(claimed.incident_id)
-        await settlement.obey(command)
+    await settlement.run()
 
     return settlement
 
@@ -332,12 +399,22 @@ async def _read(
                 _note_end(settlement, alert)
             await settlement.apply(AlertsReceived(at=first.at, alerts=_bodies(alerts)))
         case event if settlement.incident is not None:
-            await settlement.apply(replace(event, at=max(event.at, first.at)))
+            await _hear(settlement, replace(event, at=max(event.at, first.at)))
         case _:
             log.error(
                 "mail.dropped",
                 incident_id=show_incident_id(settlement.claimed.incident_id),
             )
+
+
+async def _hear(settlement: Settlement, event: Event) -> None:
+    """Apply what came by mail; policies that an answer names come with it."""
+    assert settlement.incident is not None
+    snapshot = None
+    if isinstance(event, TargetsResolved):
+        known = settlement.incident.snapshot
+        event, snapshot = settlement.directions.with_named(event, known)
+    await settlement.apply(event, snapshot)
 
 
 def _opens_next(settlement: Settlement, routed: RoutedAlert) -> bool:

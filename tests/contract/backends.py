@@ -9,8 +9,16 @@ from engine.adapters.memory import (
     ManualClock,
     MemoryOutbox,
     MemoryStore,
+    MemoryUpkeep,
 )
-from engine.ports import IncidentReader, IncidentStore, Mailbox, Outbox
+from engine.ports import (
+    IncidentReader,
+    IncidentStore,
+    Lane,
+    Mailbox,
+    Outbox,
+    Upkeep,
+)
 from tests.contract.making import a_firing
 
 
@@ -42,6 +50,14 @@ class Backend(Protocol):
         """Keeps what is to be sent."""
         ...
 
+    @property
+    def upkeep(self) -> Upkeep:
+        """Looks after what is stored."""
+        ...
+
+    used_percent: int
+    """How full the memory is, as a test says."""
+
     def another(self) -> "Backend":
         """Return another process on the same store."""
         ...
@@ -58,6 +74,14 @@ class Backend(Protocol):
         """Put so much mail into a mailbox that nobody will read."""
         ...
 
+    async def lose(self, incident_id: str, lane: Lane) -> None:
+        """Lose an incident's place in a lane, as no script of ours does."""
+        ...
+
+    async def shift(self, incident_id: str, lane: Lane, at: datetime) -> None:
+        """Move an incident's place in a lane to another time."""
+        ...
+
 
 @dataclass
 class InMemory:
@@ -65,12 +89,14 @@ class InMemory:
 
     clock: ManualClock
     ids: CountingIds = field(default_factory=CountingIds)
+    used_percent: int = 0
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock, self.ids)
         self.mailbox = self.store
         self.reader = self.store
         self.outbox = MemoryOutbox(self.store, self.clock)
+        self.upkeep = MemoryUpkeep(self.store, self.clock, lambda: self.used_percent)
 
     @classmethod
     def starting(cls, at: datetime) -> "InMemory":
@@ -93,3 +119,18 @@ class InMemory:
         """Put so much mail into the mailbox of the first incident of the tests."""
         receipts = await self.store.append([a_firing()] * length)
         assert {incident_id} == {receipt.incident_id for receipt in receipts}
+
+    async def lose(self, incident_id: str, lane: Lane) -> None:
+        """Lose an incident's place in a lane."""
+        self._put(incident_id, lane, None)
+
+    async def shift(self, incident_id: str, lane: Lane, at: datetime) -> None:
+        """Move an incident's place in a lane."""
+        self._put(incident_id, lane, at)
+
+    def _put(self, incident_id: str, lane: Lane, at: datetime | None) -> None:
+        kept = self.store.kept[incident_id]
+        if lane is Lane.DUE:
+            kept.due_at = at
+        else:
+            kept.mail_at = at

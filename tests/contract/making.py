@@ -1,6 +1,6 @@
 """Values for contract tests, and the few moves that most of them begin with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,17 @@ from engine.core.effects import Send, Withdraw
 from engine.core.events import WokeUp
 from engine.core.incident import Incident, Status, Walk
 from engine.core.reasons import Reason
-from engine.ports import Claimed, Commit, Delivery, Entry, Lane, RoutedAlert, Stored
+from engine.ports import (
+    Claimed,
+    Commit,
+    Delivery,
+    Entry,
+    Lane,
+    Room,
+    RoutedAlert,
+    Stored,
+    UnderWay,
+)
 from policies.policy import Policy, Snapshot
 from policies.steps import WaitStep
 
@@ -121,6 +131,7 @@ def a_send(
     due: datetime = START,
     channel: str = "sms",
     by_timer: bool = True,
+    provider: str = "",
 ) -> Send:
     """Return a notification to be sent."""
     return Send(
@@ -133,7 +144,18 @@ def a_send(
         due=due,
         give_up_at=due + timedelta(minutes=1),
         caused_by_timer=by_timer,
+        provider=provider,
     )
+
+
+def a_room(
+    channel: str = "sms",
+    each: int = 9,
+    slots: int = 10_000,
+    under_way: Mapping[str, UnderWay] | None = None,
+) -> Room:
+    """Return room for so many with each provider of a channel."""
+    return Room(channel=channel, slots=slots, each=each, under_way=under_way or {})
 
 
 def a_withdrawal(send: Send) -> Withdraw:
@@ -185,4 +207,4 @@ async def with_deliveries(
     """Open an incident that sends these; return it and what was claimed of them."""
     claimed = await an_open_one(backend, sends=sends)
 
-    return claimed, list(await backend.outbox.claim("sms", len(sends)))
+    return claimed, list(await backend.outbox.claim([a_room("sms", len(sends))]))

@@ -1,14 +1,16 @@
 """What every outbox promises."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from engine.core.effects import Send
 from engine.core.events import DeliveryReported, Outcome
 from engine.core.incident import Status
-from engine.ports import Delivery, Lane
+from engine.ports import Delivery, Lane, UnderWay
 from tests.contract.backends import Backend
 from tests.contract.making import (
     MILLISECOND,
@@ -16,6 +18,7 @@ from tests.contract.making import (
     SEND_LEASE,
     START,
     a_commit,
+    a_room,
     a_send,
     a_withdrawal,
     an_open_one,
@@ -26,7 +29,7 @@ from tests.contract.making import (
 
 async def attempts(backend: Backend, slots: int = 9) -> list[int]:
     """Claim what is due; return which try each of it is."""
-    return [one.attempt for one in await backend.outbox.claim("sms", slots)]
+    return [one.attempt for one in await backend.outbox.claim([a_room("sms", slots)])]
 
 
 async def reports(backend: Backend, incident_id: str) -> list[DeliveryReported]:
@@ -89,23 +92,122 @@ class TestClaim:
         assert [1, 1] == await attempts(backend, 2)
         assert [1, 1, 1] == await attempts(backend)
         assert [] == await attempts(backend)
-        assert 1 == len(await backend.outbox.claim("console", 9))
+        assert 1 == len(await backend.outbox.claim([a_room("console", 9)]))
 
     async def test_turns(self, backend: Backend) -> None:
         """Timers and openings share the slots; what one leaves the other gets."""
         await an_open_one(backend, sends=mixed(4, 2))
-        first = await backend.outbox.claim("sms", 4)
-        rest = await backend.outbox.claim("sms", 4)
+        first = await backend.outbox.claim([a_room("sms", 4)])
+        rest = await backend.outbox.claim([a_room("sms", 4)])
 
         assert [False, False, True, True] == causes(first)
         assert [True, True] == causes(rest)
 
     async def test_turns_one_by_one(self, backend: Backend) -> None:
-        """With one slot free at a time, neither cause starves."""
+        """With one slot free at a time, the cause with fewer under way gets it."""
         await an_open_one(backend, sends=mixed(4, 4))
-        found = [await backend.outbox.claim("sms", 1) for _ in range(4)]
+        found: list[Delivery] = []
+        for _ in range(4):
+            openings = causes(found).count(False)
+            busy = UnderWay(by_timer=len(found) - openings, by_opening=openings)
+            found += await backend.outbox.claim(
+                [a_room(each=len(found) + 1, under_way={"": busy})]
+            )
 
-        assert [False, False, True, True] == causes([one for [one] in found])
+        assert [False, False, True, True] == causes(found)
+
+    async def test_turns_one_slot(self, backend: Backend) -> None:
+        """With a single slot, what is due for longer goes first, whatever caused it."""
+        later, first = (
+            a_send("timer", due=START + SECOND),
+            a_send("b", by_timer=False),
+        )
+        await an_open_one(backend, sends=[later, first])
+        await backend.advance(SECOND)
+        found = [await backend.outbox.claim([a_room(each=1)]) for _ in range(2)]
+
+        assert [first, later] == [one.send for [one] in found]
+
+    async def test_providers(self, backend: Backend) -> None:
+        """Each provider has slots of its own; those under way are counted in."""
+        await an_open_one(backend, sends=[*sends_to("one", 9), *sends_to("two", 9)])
+        busy = {"one": UnderWay(by_timer=2, by_opening=1)}
+        first = await backend.outbox.claim([a_room(each=4, under_way=busy)])
+        full = {"one": UnderWay(by_opening=4), "two": UnderWay(by_timer=4)}
+        nothing = await backend.outbox.claim([a_room(each=4, under_way=full)])
+        more = {**full, "two": UnderWay(by_timer=3)}
+        second = await backend.outbox.claim([a_room(each=4, under_way=more)])
+
+        assert {"one": 1, "two": 4} == providers(first)
+        assert {} == providers(nothing)
+        assert {"two": 1} == providers(second)
+
+    async def test_channels(self, backend: Backend) -> None:
+        """One claim is for several channels; a provider's name is its channel's."""
+        sends = [*sends_to("one", 3), *sends_to("one", 3, channel="console")]
+        await an_open_one(backend, sends=sends)
+        busy = {"one": UnderWay(by_timer=9)}
+        found = await backend.outbox.claim(
+            [a_room(under_way=busy), a_room("console"), a_room("other")]
+        )
+
+        assert ["console"] * 3 == [one.send.channel for one in found]
+
+    async def test_fewest_first(self, backend: Backend) -> None:
+        """The provider with the fewest under way gets the free slots of a channel."""
+        await an_open_one(backend, sends=[*sends_to("one", 9), *sends_to("two", 9)])
+        busy = {"one": UnderWay(by_timer=3)}
+        found = await backend.outbox.claim([a_room(slots=3, under_way=busy)])
+
+        assert {"two": 2} == providers(found)
+
+    async def test_a_slot_is_left(self, backend: Backend) -> None:
+        """However many providers fill their slots, one that comes later finds one."""
+        hanging = [one for n in range(12) for one in sends_to(f"hung-{n}", 9)]
+        await an_open_one(backend, sends=hanging)
+        taken = await backend.outbox.claim([a_room(slots=50)])
+        await an_open_one(backend, key="other", sends=sends_to("good", 1))
+        busy = {name: UnderWay(by_timer=n) for name, n in providers(taken).items()}
+        found = await backend.outbox.claim(
+            [a_room(slots=50 - len(taken), under_way=busy)]
+        )
+
+        assert {3, 4} == {one.by_timer for one in busy.values()}
+        assert {"good": 1} == providers(found)
+
+    async def test_oldest_provider_first(self, backend: Backend) -> None:
+        """Among providers with as many under way, who waits longest comes first."""
+        sends = [*sends_to("late", 2, due=START + SECOND), *sends_to("early", 2)]
+        await an_open_one(backend, sends=sends)
+        await backend.advance(SECOND)
+        [found] = await backend.outbox.claim([a_room(slots=1)])
+
+        assert "early" == found.send.provider
+
+    async def test_no_room(self, backend: Backend) -> None:
+        """Without a channel, or without a slot, nothing is taken."""
+        await an_open_one(backend, sends=(a_send(),))
+
+        assert [] == list(await backend.outbox.claim([]))
+        assert [] == list(await backend.outbox.claim([a_room(slots=0)]))
+        assert [] == list(await backend.outbox.claim([a_room(each=0)]))
+        assert [1] == await attempts(backend)
+
+    async def test_left_for_later(self, backend: Backend) -> None:
+        """What there was no room for, and what a lease ends for, is claimed later."""
+        sends = [*sends_to("one", 3), *sends_to("two", 1, due=START + SECOND)]
+        await an_open_one(backend, sends=sends)
+        first = await backend.outbox.claim([a_room(each=1)])
+        await backend.outbox.renew(first)
+        second = await backend.outbox.claim([a_room(each=1)])
+        await backend.advance(SECOND)
+        third = await backend.outbox.claim([a_room()])
+        await backend.advance(SEND_LEASE)
+        again = await backend.outbox.claim([a_room()])
+
+        assert [{"one": 1}] * 2 == [providers(first), providers(second)]
+        assert {"one": 1, "two": 1} == providers(third)
+        assert {"one": 3, "two": 1} == providers(again)
 
     async def test_renewed(self, backend: Backend) -> None:
         """A renewed lease lasts 3 s from then; an old attempt renews nothing."""
@@ -115,13 +217,39 @@ class TestClaim:
         await backend.advance(2 * SECOND)
         held = await attempts(backend)
         await backend.advance(SECOND)
-        [second] = await backend.outbox.claim("sms", 9)
+        [second] = await backend.outbox.claim([a_room()])
         await backend.outbox.renew([delivery])
         await backend.advance(SEND_LEASE)
 
         assert [] == held
         assert 2 == second.attempt
         assert [3] == await attempts(backend)
+
+    async def test_renewed_together(self, backend: Backend) -> None:
+        """One call renews all that is under way; what is gone keeps none from it."""
+        _, found = await with_deliveries(backend, *sends_to("one", 2), *sends_to("", 1))
+        await finish(backend, found[0])
+        await backend.advance(2 * SECOND)
+        await backend.outbox.renew(found)
+        await backend.advance(2 * SECOND)
+        held = await attempts(backend)
+        await backend.advance(SECOND)
+
+        assert [] == held
+        assert [2, 2] == await attempts(backend)
+
+    async def test_renewed_too_late(self, backend: Backend) -> None:
+        """A renewal that comes after the outcome leaves the time of the retry alone."""
+        _, [delivery] = await with_deliveries(backend, a_send())
+        await backend.outbox.begin(delivery)
+        retry_at = START + SECOND
+        await backend.outbox.finish(delivery, Outcome.FAILED, "busy", retry_at)
+        await backend.outbox.renew([delivery])
+        begun = await backend.outbox.begin(delivery)
+        await backend.advance(SECOND)
+
+        assert begun is None
+        assert [2] == await attempts(backend)
 
     async def test_nothing(self, backend: Backend) -> None:
         """Renewing nothing, or what is gone, does nothing."""
@@ -170,7 +298,7 @@ class TestBegin:
         """Whoever lost his lease to a later attempt does not begin."""
         _, [old] = await with_deliveries(backend, a_send())
         await backend.advance(SEND_LEASE)
-        [new] = await backend.outbox.claim("sms", 9)
+        [new] = await backend.outbox.claim([a_room()])
 
         assert await backend.outbox.begin(old) is None
         assert await backend.outbox.begin(new)
@@ -228,7 +356,7 @@ class TestFinish:
         claimed, [old] = await with_deliveries(backend, a_send())
         await backend.outbox.begin(old)
         await backend.advance(SEND_LEASE)
-        [new] = await backend.outbox.claim("sms", 9)
+        [new] = await backend.outbox.claim([a_room()])
         await finish(backend, old, Outcome.FAILED)
         await backend.outbox.finish(old, Outcome.FAILED, "", START)
         nothing = await reports(backend, claimed.incident_id)
@@ -237,12 +365,26 @@ class TestFinish:
         assert [] == await attempts(backend)
         assert await backend.outbox.begin(new)
 
+    async def test_old_attempt_asks_for_another(self, backend: Backend) -> None:
+        """Only the latest attempt may ask for another one, whatever came of it."""
+        claimed, [old] = await with_deliveries(backend, a_send())
+        await backend.outbox.begin(old)
+        await backend.advance(SEND_LEASE)
+        [new] = await backend.outbox.claim([a_room()])
+        await backend.outbox.finish(old, Outcome.UNKNOWN, "", START)
+        due_at_once = await attempts(backend)
+        await backend.outbox.finish(new, Outcome.UNKNOWN, "", START)
+
+        assert [] == due_at_once
+        assert [] == await reports(backend, claimed.incident_id)
+        assert [3] == await attempts(backend)
+
     async def test_success_of_an_old_attempt(self, backend: Backend) -> None:
         """A success counts from any attempt, and ends the later ones."""
         claimed, [old] = await with_deliveries(backend, a_send())
         await backend.outbox.begin(old)
         await backend.advance(SEND_LEASE)
-        [new] = await backend.outbox.claim("sms", 9)
+        [new] = await backend.outbox.claim([a_room()])
         await finish(backend, old)
         begun = await backend.outbox.begin(new)
         await finish(backend, new, Outcome.FAILED)
@@ -278,7 +420,7 @@ class TestFinish:
         claimed, [old] = await with_deliveries(backend, a_send())
         await backend.outbox.begin(old)
         await backend.advance(SEND_LEASE)
-        [new] = await backend.outbox.claim("sms", 9)
+        [new] = await backend.outbox.claim([a_room()])
         await withdraw(backend, claimed.incident_id)
         begun = await backend.outbox.begin(new)
         await finish(backend, old)
@@ -307,6 +449,21 @@ def mixed(timers: int, openings: int) -> list[Send]:
     ]
 
     return by_timer + by_opening
+
+
+def sends_to(
+    provider: str, count: int, channel: str = "sms", due: datetime = START
+) -> list[Send]:
+    """Return so many notifications for a provider."""
+    return [
+        a_send(f"{provider}-{n}-{channel}", channel=channel, provider=provider, due=due)
+        for n in range(count)
+    ]
+
+
+def providers(deliveries: Sequence[Delivery]) -> dict[str, int]:
+    """Return how many there are for each provider."""
+    return dict(Counter(one.send.provider for one in deliveries))
 
 
 def causes(deliveries: Sequence[Delivery]) -> list[bool]:

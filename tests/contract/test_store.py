@@ -20,6 +20,7 @@ from tests.contract.making import (
     START,
     a_commit,
     a_firing,
+    a_room,
     a_send,
     an_entry,
     an_incident,
@@ -266,7 +267,7 @@ class TestCommit:
         assert Stored.LOST is stored
         assert first == await backend.store.load(claimed.incident_id)
         assert [an_entry()] * 2 == list(history)
-        assert [] == list(await backend.outbox.claim("sms", 9))
+        assert [] == list(await backend.outbox.claim([a_room()]))
 
     async def test_opened_twice(self, backend: Backend) -> None:
         """Of two that open an incident the second is lost."""
@@ -310,7 +311,7 @@ class TestCommit:
         await backend.advance(199 * MILLISECOND)
         [early] = await backend.store.commit([commit])
         after = await backend.store.load(claimed.incident_id)
-        nothing = await backend.outbox.claim("sms", 9)
+        nothing = await backend.outbox.claim([a_room()])
         await backend.advance(MILLISECOND)
         [in_time] = await backend.store.commit([commit])
 
@@ -445,7 +446,7 @@ class TestCommit:
 
         assert Stored.KEY_TAKEN is stored
         assert closed == await backend.store.load(opened.incident_id)
-        assert [] == list(await backend.outbox.claim("sms", 9))
+        assert [] == list(await backend.outbox.claim([a_room()]))
         assert receipt.incident_id == joined.incident_id != opened.incident_id
 
     async def test_reopened_after_all(self, backend: Backend) -> None:
@@ -518,7 +519,7 @@ class TestCommit:
         """However much a decision sends, none of it is lost."""
         sends = [a_send(f"1.0.1.1.person-{number}") for number in range(700)]
         await an_open_one(backend, sends=sends)
-        found = await backend.outbox.claim("sms", 1_000)
+        found = await backend.outbox.claim([a_room("sms", 1_000)])
 
         assert {send.page for send in sends} == {one.send.page for one in found}
 
@@ -669,6 +670,24 @@ class TestReader:
 
         assert [] == await listed(backend, 9)
 
+    async def test_teams(self, backend: Backend) -> None:
+        """Of the teams that are asked for, each incident is shown; of others none."""
+        ids_of: dict[str | None, list[str]] = {"ops": [], "data": [], None: []}
+        for number in range(24):
+            team = ("ops", "data", None)[number % 3]
+            ids_of[team].append(await one_of(backend, team, number))
+        ops = ids_of["ops"][::-1]
+        both = sorted(ops + ids_of[None], reverse=True)
+        everything, triggered = frozenset(Status), frozenset({Status.TRIGGERED})
+
+        assert ops == await of_teams(backend, everything, "ops")
+        assert both == await of_teams(backend, everything, "ops", None)
+        assert ops[1::2] == await of_teams(backend, triggered, "ops")
+        assert ops[::2] == await of_teams(backend, everything - triggered, "ops")
+        assert ops[3:] == await of_teams(backend, everything, "ops", before=ops[2])
+        assert [] == await of_teams(backend, everything, "nobody's")
+        assert [] == await of_teams(backend, everything)
+
     async def test_history(self, backend: Backend) -> None:
         """History grows by what each commit brings, in order."""
         claimed = await an_open_one(backend)
@@ -704,6 +723,37 @@ async def one_later(backend: Backend, key: str) -> Claimed:
     await backend.advance(20 * MILLISECOND)
 
     return await an_open_one(backend, key=key)
+
+
+async def one_of(backend: Backend, team: str | None, number: int) -> str:
+    """Open an incident of a team, every other of them closed at once."""
+    await backend.advance(20 * MILLISECOND)
+    key = f"key-{number}"
+    await backend.mailbox.append([a_firing(key)])
+    claimed = await claimed_by_mail(backend)
+    incident = replace(an_incident(claimed, key=key), team=team)
+    await done(
+        backend, a_commit(claimed, resolved(incident) if number % 2 else incident)
+    )
+
+    return claimed.incident_id
+
+
+async def of_teams(
+    backend: Backend,
+    statuses: frozenset[Status],
+    *teams: str | None,
+    before: str | None = None,
+) -> list[str]:
+    """List ids of teams, a few at a time."""
+    found: list[str] = []
+    while summaries := await backend.reader.summaries(
+        statuses, 3, before, frozenset(teams)
+    ):
+        found += [summary.id for summary in summaries]
+        before = found[-1]
+
+    return found
 
 
 async def listed(

@@ -442,8 +442,8 @@ async def test_sweep_fails(bench: Bench) -> None:
     assert "OSError: the store is away" in [line.get("error") for line in logs]
 
 
-async def test_bad_jobs(bench: Bench) -> None:
-    """Jobs that are not ours, or not to be read, are dropped; ours go on."""
+async def test_bad_jobs(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Jobs that are not ours, or not to be read, are dropped in a line; ours go on."""
     async with bench.running(), bench.redis() as redis:
         await redis.set("arq:job:pickled", b"\x80\x04\x95")
         await redis.set(
@@ -458,6 +458,10 @@ async def test_bad_jobs(bench: Bench) -> None:
             return not {b"pickled", b"foreign", b"expired"} & set(left)
 
         await eventually(is_empty)
+
+    traces = [line.getMessage() for line in caplog.records if line.exc_info]
+    assert "job expired expired" in caplog.messages
+    assert ["deserializing job pickled failed"] == traces
 
 
 async def test_wake_fails(bench: Bench) -> None:

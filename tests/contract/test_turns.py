@@ -7,7 +7,7 @@ import pytest
 from engine.adapters.memory import MemoryTurns
 from engine.adapters.redis import keys
 from engine.adapters.redis.turns import RedisTurns
-from engine.ports import Turns
+from engine.ports import Turn, Turns
 from tests.contract.conftest import MEMORY
 from tests.contract.making import START
 from tests.support.redis_backends import REDISES, OnRedis, Servers, on_redis
@@ -36,14 +36,28 @@ async def another(
     assert [] == found
 
 
+def a_turn(ticket: str, *candidates: str, of: str = "root/0") -> Turn:
+    """Return a turn to be taken."""
+    return Turn(of=of, ticket=ticket, candidates=candidates)
+
+
+async def take(turns: Turns, ticket: str, *candidates: str, of: str = "root/0") -> str:
+    """Take one turn."""
+    [taken] = await turns.take([a_turn(ticket, *candidates, of=of)])
+
+    return taken
+
+
 async def taken(turns: Turns, tickets: str, turn: str = "root/0") -> list[str]:
     """Take a turn with each of these tickets, all of one letter."""
-    return [await turns.take(turn, ticket, PEOPLE) for ticket in tickets]
+    return list(
+        await turns.take([a_turn(ticket, *PEOPLE, of=turn) for ticket in tickets])
+    )
 
 
 async def test_first(another: Another) -> None:
     """Before anybody was taken, it is the first one's turn, whatever their name."""
-    assert "user:zoe" == await another().take("root/0", "a", ["user:zoe", "user:alice"])
+    assert "user:zoe" == await take(another(), "a", "user:zoe", "user:alice")
 
 
 async def test_round(another: Another) -> None:
@@ -51,10 +65,26 @@ async def test_round(another: Another) -> None:
     assert [*PEOPLE, *PEOPLE[:2]] == await taken(another(), "abcde")
 
 
+async def test_at_once(another: Another) -> None:
+    """Turns that are taken in one go are taken one after the other, each at its step."""
+    turns = another()
+    asked = [
+        a_turn("a", *PEOPLE),
+        a_turn("b", *PEOPLE),
+        a_turn("c", *PEOPLE, of="root/1"),
+        a_turn("a", *PEOPLE),
+    ]
+
+    assert ["user:alice", "user:bob", "user:alice", "user:alice"] == list(
+        await turns.take(asked)
+    )
+    assert [] == list(await turns.take([]))
+
+
 async def test_alone(another: Another) -> None:
     """A single candidate is taken each time."""
     turns = another()
-    found = [await turns.take("root/0", ticket, ["user:bob"]) for ticket in "abc"]
+    found = [await take(turns, ticket, "user:bob") for ticket in "abc"]
 
     assert ["user:bob"] * 3 == found
 
@@ -84,7 +114,7 @@ async def test_same_ticket_without_its_answer(another: Another) -> None:
     """A ticket keeps its answer, though whom it named is no candidate any more."""
     turns = another()
     first = await taken(turns, "a")
-    again = await turns.take("root/0", "a", ["user:bob", "user:carol"])
+    again = await take(turns, "a", "user:bob", "user:carol")
 
     assert ["user:alice"] == first
     assert "user:alice" == again
@@ -95,7 +125,7 @@ async def test_last_is_gone(another: Another) -> None:
     turns = another()
     await taken(turns, "ab")
     left = ["user:alice", "user:carol"]
-    found = [await turns.take("root/0", ticket, left) for ticket in "cd"]
+    found = [await take(turns, ticket, *left) for ticket in "cd"]
 
     assert ["user:alice", "user:carol"] == found
 
@@ -105,7 +135,7 @@ async def test_somebody_new(another: Another) -> None:
     turns = another()
     await taken(turns, "a")
     more = ["user:alice", "user:anna", "user:bob"]
-    found = [await turns.take("root/0", ticket, more) for ticket in "bcd"]
+    found = [await take(turns, ticket, *more) for ticket in "bcd"]
 
     assert ["user:anna", "user:bob", "user:alice"] == found
 
@@ -115,7 +145,7 @@ async def test_another_order(another: Another) -> None:
     turns = another()
     await taken(turns, "ab")
 
-    assert "user:alice" == await turns.take("root/0", "c", ["user:bob", "user:alice"])
+    assert "user:alice" == await take(turns, "c", "user:bob", "user:alice")
 
 
 async def test_apart(another: Another) -> None:
@@ -131,17 +161,17 @@ async def test_any_text(another: Another) -> None:
     """Names are kept as they are written, in any script."""
     turns = another()
     odd = ["team:Ops & Co", "user:Žofie 1", "schedule:a/b:c"]
-    found = [await turns.take("política {1}/0", f"ž {n}", odd) for n in range(4)]
+    found = [await take(turns, f"ž {n}", *odd, of="política {1}/0") for n in range(4)]
 
     assert [*odd, odd[0]] == found
 
 
 async def test_ticket_is_forgotten(on: OnRedis) -> None:
     """A ticket is remembered for an hour, and a turn for good."""
-    await RedisTurns(on.client).take("root/0", "a", PEOPLE)
+    await take(RedisTurns(on.client), "a", *PEOPLE)
     [ticket] = await on.redis.keys(f"{keys.TICKET}*")
     seconds = await on.redis.ttl(ticket)
     await on.redis.delete(ticket)
 
     assert 3_590 < seconds <= 3_600
-    assert "user:bob" == await RedisTurns(on.client).take("root/0", "a", PEOPLE)
+    assert "user:bob" == await take(RedisTurns(on.client), "a", *PEOPLE)

@@ -1,5 +1,6 @@
 """What answers mean, also those that come late, twice or not at all."""
 
+from engine.core.effects import LookUp
 from engine.core.events import (
     Acknowledged,
     Escalated,
@@ -112,6 +113,53 @@ def test_no_answer() -> None:
     assert Reason.RESOLVED_BY_POLICY is world.reasons[-1]
 
 
+def test_what_was_known_last() -> None:
+    """At the deadline what was known last is asked for; waits count from the step."""
+    world = asking(notify("user:alice"), wait("1m"), {"kind": "resolve"})
+    first = world.of(LookUp)[-1]
+    world.advance(4 * SECOND)
+    second = world.of(LookUp)[-1]
+    world.happen(resolved(second.generation))
+    world.advance(MINUTE - 4 * SECOND)
+
+    assert (False, True) == (first.is_recall, second.is_recall)
+    assert first.generation < second.generation
+    assert first.targets == second.targets
+    assert [(4, "alice")] == world.sent()
+    assert Reason.RESOLVED_BY_POLICY is world.reasons[-1]
+
+
+def test_too_late() -> None:
+    """The answer to the first question changes nothing once the last known is asked for."""
+    world = asking(notify("user:alice"))
+    first = world.of(LookUp)[-1]
+    world.advance(4 * SECOND)
+
+    assert Reason.STALE is world.happen(resolved(first.generation)).reason
+
+
+def test_asked_afresh() -> None:
+    """A later step asks anew, and waits its whole time again."""
+    world = asking(notify("user:alice"), notify("user:bob"))
+    world.advance(5 * SECOND)
+    third = world.of(LookUp)[-1]
+
+    assert not third.is_recall
+    assert [4 * SECOND] == [third.deadline - third.at]
+
+
+def test_call_and_what_was_known_last() -> None:
+    """Who is named by hand is found by what was known last too."""
+    world = asking(wait("1h"))
+    world.command(Escalated, targets=(UserTarget(id="alice"),))
+    world.advance(4 * SECOND)
+    second = world.of(LookUp)[-1]
+    world.happen(resolved(second.generation, second.walk))
+
+    assert second.is_recall
+    assert [(4, "alice")] == world.sent()
+
+
 def test_no_turn() -> None:
     """Without an answer it is the first one's turn."""
     world = asking(notify("user:bob", "user:alice", each="next_each_time"))
@@ -195,7 +243,7 @@ def test_call_without_answer() -> None:
     """Somebody who is named by hand and cannot be looked up was not reached."""
     world = asking(wait("1h"))
     world.command(Escalated, targets=(UserTarget(id="bob"),))
-    world.advance(4 * SECOND)
+    world.advance(5 * SECOND)
 
     assert Reason.LOOK_UP_TIMED_OUT is world.reasons[-1]
     assert () == world.incident.calls

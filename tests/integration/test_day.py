@@ -25,9 +25,10 @@ from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
 from engine.core.alerts import Alert, AlertStatus
 from engine.ports import RoutedAlert
-from engine.service import INCIDENTS, Couriers, Engine
+from engine.service import Couriers, Engine
 from policies.policy import Policy
 from tests.support.driver import CHANNELS, SOURCE, Driver, a_directory
+from tests.support.look_ups import local_look_ups
 from tests.support.redis_time import scripts_on_test_time, set_time
 from tests.support.servers import found_servers, running_server
 from workers.escalator import Escalator
@@ -106,7 +107,7 @@ class Virtual:
             self.clock.observe,
             scripts_on_test_time(wake_jobs()),
         )
-        self.sweep = Sweep(client, shards=SHARDS, channels=(*CHANNELS, INCIDENTS))
+        self.sweep = Sweep(client, shards=SHARDS)
         store = RedisStore(client, shards=SHARDS, nonce=iter(range(1_000)).__next__)
         mailbox = RedisMailbox(
             client, clock=self.clock, ids=CountingIds(), shards=SHARDS
@@ -117,7 +118,7 @@ class Virtual:
             store=store,
             mailbox=mailbox,
             configuration=configuration,
-            lookup=TableLookup(configuration),
+            look_ups=local_look_ups(TableLookup(configuration), mailbox, self.clock),
             turns=RedisTurns(client),
             channels=frozenset(CHANNELS),
             look_ahead=timedelta(0),

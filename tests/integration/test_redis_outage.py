@@ -30,6 +30,7 @@ from tests.contract.making import (
     START,
     a_commit,
     a_firing,
+    a_room,
     a_send,
     an_incident,
     an_open_one,
@@ -97,7 +98,7 @@ async def everything(on: OnRedis, claimed: Claimed) -> list[str]:
         "append": lambda: on.mailbox.append([a_firing()]),
         "claim": lambda: on.store.claim(Lane.MAIL),
         "commit": lambda: on.store.commit([a_commit(claimed)] * 2),
-        "outbox": lambda: on.outbox.claim("sms", 1),
+        "outbox": lambda: on.outbox.claim([a_room("sms", 1)]),
         "sweep": on.sweep.sweep,
     }
     failed = []
@@ -136,6 +137,21 @@ async def test_read_only(place: Place, tmp_path: Path) -> None:
     assert {"append", "claim", "commit", "outbox"} <= set(failed)
 
 
+async def test_demoted(place: Place, tmp_path: Path) -> None:
+    """Whoever was connected to a server that became a replica connects anew."""
+    await place.on.mailbox.append([a_firing()])
+    before = await place.on.client.ask("CLIENT ID")
+    same = await place.on.client.ask("CLIENT ID")
+    with running(place.server.server, tmp_path) as primary:
+        await place.on.redis.replicaof("127.0.0.1", str(primary.port))
+        with pytest.raises(StoreUnavailableError):
+            await place.on.mailbox.append([a_firing()])
+        after = await place.on.client.ask("CLIENT ID")
+
+    assert before == same
+    assert before != after
+
+
 async def test_out_of_memory(place: Place) -> None:
     """A server without memory takes nothing; what is stored goes on afterwards."""
     claimed = await an_open_one(place.on)
@@ -172,7 +188,7 @@ async def test_little_memory(place: Place) -> None:
     with pytest.raises(OverloadedError):
         await on.mailbox.append([a_firing()])
     [stored] = await on.store.commit([a_commit(claimed)])
-    [delivery] = await on.outbox.claim("sms", 1)
+    [delivery] = await on.outbox.claim([a_room("sms", 1)])
     await on.outbox.finish(delivery, Outcome.SENT, "", None)
     await place.setting("maxmemory", await place.used() * 100 // 80)
     await on.advance(SECOND)
@@ -204,7 +220,7 @@ async def test_restarted(place: Place) -> None:
     for _ in range(2):  # until the loop has seen the end of the old connections
         await lowlevel.checkpoint()
     [stored] = await place.on.store.commit([a_commit(claimed)])
-    [delivery] = await place.on.outbox.claim("sms", 1)
+    [delivery] = await place.on.outbox.claim([a_room("sms", 1)])
 
     assert Stored.DONE is stored
     assert await place.on.outbox.begin(delivery)
@@ -252,7 +268,8 @@ async def test_answer_lost(place: Place) -> None:
     await broken.redis.aclose()
 
     assert [Stored.FAILED] * 2 == list(stored)
-    assert ["commit.failed"] * 2 == [line["event"] for line in logs]
+    told = [(line["event"], line["log_level"]) for line in logs]
+    assert [("commit.failed", "warning")] * 2 == told
 
 
 async def test_finished_again(place: Place) -> None:
@@ -277,7 +294,7 @@ async def delivered_later(on: OnRedis) -> list[Any]:
     """Claim what is due a second later."""
     await on.advance(SECOND)
 
-    return list(await on.outbox.claim("sms", 9))
+    return list(await on.outbox.claim([a_room()]))
 
 
 async def test_sent_again(on: OnRedis) -> None:

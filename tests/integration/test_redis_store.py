@@ -1,5 +1,6 @@
 """What only the store on Redis promises: parking, fences, scripts, nothing left over."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from engine.core.events import DeliveryReported, Outcome
 from engine.errors import UnreadableError
 from engine.ids import to_text
 from engine.ports import Claimed, Lane, Posting, Stored
+from policies.policy import Policy, Snapshot
 from tests.contract.making import (
     MILLISECOND,
     SECOND,
@@ -25,6 +27,7 @@ from tests.contract.making import (
     a_commit,
     a_firing,
     a_resolve,
+    a_room,
     a_send,
     an_incident,
     an_open_one,
@@ -60,22 +63,25 @@ class TestUnreadable:
 
     @pytest.mark.parametrize("what", ["state", "due", "mail", "alert", "snapshot"])
     async def test_parked(self, on: OnRedis, what: str) -> None:
-        """A damaged incident is parked and counted; the others of the claim go on."""
+        """A damaged incident says so; parked it waits longer each time, and is counted."""
         good, bad = await an_open_one(on, START, "good"), await an_open_one(on, START)
         other = on.another()
         await damage(on, bad, what)
-        [claimed] = await other.store.claim(Lane.DUE)
-        early = await other.store.claim(Lane.DUE)
+        claimed = {one.incident_id: one for one in await other.store.claim(Lane.DUE)}
+        damaged = claimed[bad.incident_id]
+        await other.store.release([damaged], park=True)
+        await other.store.release([claimed[good.incident_id]])
         await on.advance(2 * SECOND - MILLISECOND)
-        await other.store.release([claimed])
-        await other.store.claim(Lane.DUE)
-        nearly = await on.redis.hget(part(bad, "i"), "f")  # type: ignore[misc]
+        [only] = await other.store.claim(Lane.DUE)
         await on.advance(MILLISECOND)
-        await other.store.claim(Lane.DUE)
+        [again] = await other.store.claim(Lane.DUE)
+        await other.store.release([again], park=True)
 
-        assert good.incident_id == claimed.incident_id
-        assert [] == list(early)
-        assert b"1" == nearly
+        assert damaged.unreadable
+        assert not damaged.unreadable.is_newer
+        assert claimed[good.incident_id].unreadable is None
+        assert good.incident_id == only.incident_id
+        assert (bad.incident_id, 1) == (again.incident_id, again.failures)
         assert b"2" == await on.redis.hget(part(bad, "i"), "f")  # type: ignore[misc]
 
     async def test_newer(self, on: OnRedis) -> None:
@@ -85,16 +91,17 @@ class TestUnreadable:
         await on.store.release([claimed])
         state = await on.redis.hget(part(claimed, "i"), "s")  # type: ignore[misc]
         await write(on, part(claimed, "i"), "s", NEWER)
-        with capture_logs() as logs:
-            nothing = await on.store.claim(Lane.DUE)
+        [newer] = await on.store.claim(Lane.DUE)
+        await on.store.release([newer], park=True)
         await write(on, part(claimed, "i"), "s", state)
         await on.advance(5 * SECOND - MILLISECOND)
         early = await on.store.claim(Lane.DUE)
         await on.advance(MILLISECOND)
         [again] = await on.store.claim(Lane.DUE)
 
-        assert [] == list(nothing) == list(early)
-        assert [True] == [line["is_newer"] for line in logs]
+        assert newer.unreadable
+        assert newer.unreadable.is_newer
+        assert [] == list(early)
         assert 0 == again.failures
 
     async def test_mail(self, on: OnRedis) -> None:
@@ -111,8 +118,10 @@ class TestUnreadable:
         await on.mailbox.append([a_firing()])
         [name] = await on.redis.keys("*}:m:*")
         await on.redis.lset(name, 0, b"1 0 " + NEWER)  # type: ignore[misc, arg-type]
+        [claimed] = await on.store.claim(Lane.MAIL)
 
-        assert [] == list(await on.store.claim(Lane.MAIL))
+        assert claimed.unreadable
+        assert claimed.unreadable.is_newer
         assert 1 == await on.redis.llen(name)  # type: ignore[misc]
 
     async def test_loaded(self, on: OnRedis) -> None:
@@ -136,7 +145,7 @@ class TestUnreadable:
         claimed = await an_open_one(on, sends=(a_send("bad|page", 3), a_send("good")))
         entry = keys.outbox_entry(claimed.incident_id, "bad|page", 3)
         await write(on, shared(claimed, "ob"), entry, DAMAGED)
-        [delivery] = await on.outbox.claim("sms", 9)
+        [delivery] = await on.outbox.claim([a_room()])
         loaded = await on.store.load(claimed.incident_id)
         [report] = [mail.content for mail in loaded.mail]
         await on.advance(SEND_LEASE)
@@ -148,7 +157,7 @@ class TestUnreadable:
             report.rule,
             report.outcome,
         )
-        assert [2] == [one.attempt for one in await on.outbox.claim("sms", 9)]
+        assert [2] == [one.attempt for one in await on.outbox.claim([a_room()])]
 
     async def test_newer_send(self, on: OnRedis) -> None:
         """A notification of a newer version is left to it."""
@@ -156,10 +165,10 @@ class TestUnreadable:
         entry = keys.outbox_entry(claimed.incident_id, a_send().page, 0)
         body = await on.redis.hget(shared(claimed, "ob"), entry)  # type: ignore[misc]
         await write(on, shared(claimed, "ob"), entry, NEWER)
-        nothing = await on.outbox.claim("sms", 9)
+        nothing = await on.outbox.claim([a_room()])
         await write(on, shared(claimed, "ob"), entry, body)
         await on.advance(SEND_LEASE)
-        [delivery] = await on.outbox.claim("sms", 9)
+        [delivery] = await on.outbox.claim([a_room()])
 
         assert [] == list(nothing)
         assert a_send() == delivery.send
@@ -314,11 +323,13 @@ class TestLeftOver:
             "due",
             "mail",
             "open",
+            "teamless",
             "snap",
             "snapn",
             "out:*:timer",
             "ob",
             "oa",
+            "trays",
         } == {row.pattern.split("}:")[1] for row in names if row and "}" in row.pattern}
         assert claimed.revision
 
@@ -337,7 +348,9 @@ class TestLeftOver:
         left = {key.decode().split("}:")[1][:6] for key in await on.redis.keys()}
         prefixes = {name.split(":")[0] for name in left}
 
-        assert {"i", "h", "a", "closed", "l", "snap", "snapn"} == prefixes
+        assert {
+            *("i", "h", "a", "closed", "over", "teamle", "l", "snap", "snapn")
+        } == prefixes
         assert claimed.incident_id == again.incident_id
 
     async def test_occurrences(self, on: OnRedis) -> None:
@@ -366,7 +379,7 @@ class TestLeftOver:
         assert begun is None
         assert Stored.LOST is stored
         assert [] == claims
-        assert [] == list(await on.outbox.claim("sms", 9))
+        assert [] == list(await on.outbox.claim([a_room()]))
         assert [] == await on.redis.keys("*}:[im]:*")
         assert [] == await on.redis.keys("*}:o[ab]*")
         assert [] == await on.redis.keys("*}:due")
@@ -383,6 +396,22 @@ class TestLeftOver:
 
         assert 9 == sum(counts)
         assert len(counts) == len(bodies)
+
+    async def test_snapshot_named_again(self, on: OnRedis) -> None:
+        """An incident counts once for each snapshot it named, whatever it goes back to."""
+        claimed = await an_open_one(on)
+        assert claimed.incident
+        other = Snapshot.of(Policy(id="first", name="edited"))
+        for snapshot in (other, SNAPSHOT, other):
+            after = replace(claimed.incident, snapshot=snapshot)
+            await done(on, a_commit(claimed, after))
+            claimed = await on.store.load(claimed.incident_id)
+            assert claimed.incident
+        named = await on.redis.hget(part(claimed, "i"), "sn")  # type: ignore[misc]
+        counts = await on.redis.hgetall(shared(claimed, "snapn"))  # type: ignore[misc]
+
+        assert f"{SNAPSHOT.hash} {other.hash}".encode() == named
+        assert {SNAPSHOT.hash.encode(): b"1", other.hash.encode(): b"1"} == counts
 
     async def test_repeats(self, on: OnRedis) -> None:
         """Repeats are counted beside the state."""
@@ -433,7 +462,8 @@ class TestClient:
         await on.redis.delete(part(two, "h"))
 
         assert [Stored.DONE, Stored.FAILED, Stored.DONE] == list(stored)
-        assert ["commit.failed"] == [line["event"] for line in logs]
+        told = [(line["event"], line["log_level"]) for line in logs]
+        assert [("commit.failed", "error")] == told
 
     async def test_refused(self, on: OnRedis) -> None:
         """A fault of ours is not taken for an outage."""

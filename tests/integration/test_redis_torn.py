@@ -1,4 +1,4 @@
-"""A commit that was cut off anywhere is right once it is run again."""
+"""A script that was cut off anywhere is right once it is run again."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -7,27 +7,36 @@ from typing import Any
 import pytest
 
 from engine.adapters.arq_timers import wake_jobs
-from engine.adapters.redis.client import Client
+from engine.adapters.redis.client import Client, RefusedError
+from engine.adapters.redis.outbox import RedisOutbox
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.store import RedisStore
 from engine.core.alerts import AlertRecord, AlertStatus
-from engine.ports import Commit, Lane, Stored
+from engine.core.effects import Send
+from engine.core.events import Outcome
+from engine.ports import Commit, Delivery, Lane, Stored
 from tests.contract.making import (
     SECOND,
+    SEND_LEASE,
     START,
     a_commit,
     a_firing,
+    a_room,
     a_send,
     a_withdrawal,
     an_entry,
     an_incident,
     an_open_one,
     claimed_by_mail,
+    done,
     resolved,
     walks,
+    with_deliveries,
 )
+from tests.contract.test_outbox import reports
 from tests.support.redis_backends import SCRIPTS, SHARDS, OnRedis
 from tests.support.redis_fixtures import on_fixture, servers_fixture
+from tests.support.redis_keys import leaks
 from tests.support.redis_time import set_time
 from tests.support.redis_torn import contents, torn
 
@@ -55,7 +64,7 @@ async def opening(on: OnRedis) -> Commit:
 async def going_on(on: OnRedis) -> Commit:
     """Return a commit with something of everything, while more mail waits."""
     claimed = await an_open_one(on, START, sends=(BEGUN, WAITING))
-    [delivery] = await on.outbox.claim("sms", 1)
+    [delivery] = await on.outbox.claim([a_room("sms", 1)])
     await on.outbox.begin(delivery)
     await on.mailbox.append([a_firing(fingerprint=f"db{n}") for n in range(5)])
     claimed = await claimed_by_mail(on)
@@ -73,7 +82,7 @@ async def going_on(on: OnRedis) -> Commit:
         read_up_to=4,
         repeats=2,
         history=(an_entry(), an_entry(START + SECOND)),
-        sends=(a_send("new"), a_send("opening", by_timer=False)),
+        sends=(a_send("new", provider="one"), a_send("opening", by_timer=False)),
         withdrawals=(a_withdrawal(BEGUN), a_withdrawal(WAITING)),
         ended=("one", "two"),
     )
@@ -114,6 +123,14 @@ async def started_anew(on: OnRedis, prepare: Prepare) -> tuple[OnRedis, Commit]:
     return fresh, await prepare(fresh)
 
 
+def cut_off_outbox(on: OnRedis, name: Name, after: int) -> RedisOutbox:
+    """Return an outbox one of whose scripts is cut off after so many writes."""
+    scripts = SCRIPTS | {name: torn(SCRIPTS[name], after)}
+    client = Client(on.redis, wake_jobs(), on.observed.append, scripts)
+
+    return RedisOutbox(client, on.store, shards=SHARDS)
+
+
 async def cut_off(on: OnRedis, commit: Commit, after: int) -> Stored:
     """Commit with a script that is cut off after so many writes."""
     scripts = SCRIPTS | {Name.COMMIT: torn(SCRIPTS[Name.COMMIT], after)}
@@ -131,12 +148,8 @@ async def settled(on: OnRedis) -> dict[str, Any]:
         if ":i:" in key:
             value.pop(b"v", None)
 
-    return {
-        key: value
-        for key, value in found.items()
-        # A snapshot may be counted twice, and so be kept; a wake-up may come in vain.
-        if "snapn" not in key and "arq" not in key
-    }
+    # A wake-up may come in vain.
+    return {key: value for key, value in found.items() if "arq" not in key}
 
 
 @ALL
@@ -191,3 +204,93 @@ async def test_checked_first(on: OnRedis, prepare: Prepare) -> None:
 
     assert [Stored.LOST, Stored.EARLY, Stored.FAILED] == list(stored)
     assert before == await contents(on.redis)
+
+
+async def test_moved(on: OnRedis) -> None:
+    """An entry that a commit left in one tray stays there, if it asks for another."""
+    for after in range(WRITES_MAX):
+        fresh, commit = await started_anew(on, opening)
+        if await cut_off(fresh, commit, after) is Stored.DONE:
+            break
+        sends = (a_send(provider="new"), a_send(rule=1, provider="new"))
+        [stored] = await fresh.store.commit([replace(commit, sends=sends)])
+        found = await fresh.outbox.claim([a_room()])
+
+        assert [] == await leaks(on.redis)
+        if stored is Stored.DONE:
+            assert list(sends) == sorted((one.send for one in found), key=rule_of)
+
+
+def rule_of(send: Send) -> int:
+    """Return which rule a notification is of."""
+    return send.rule
+
+
+async def claiming(on: OnRedis) -> None:
+    """Leave something of everything in the outbox, and let all of it be due."""
+    sends = [a_send(f"{n}", provider=f"provider-{n % 2}") for n in range(4)]
+    claimed, deliveries = await with_deliveries(
+        on, *sends, BEGUN, a_send("opening", by_timer=False)
+    )
+    [begun] = [one for one in deliveries if one.send == BEGUN]
+    await on.outbox.begin(begun)
+    await done(on, a_commit(claimed, withdrawals=(a_withdrawal(BEGUN),)))
+    await set_time(on.redis, START + SEND_LEASE)
+
+
+async def test_claim(on: OnRedis) -> None:
+    """Wherever a claim was cut off, all that it saw comes back, by its lease at last."""
+    for after in range(WRITES_MAX):
+        await on.redis.flushdb()
+        await set_time(on.redis, START)
+        fresh = OnRedis(on.redis, on.clock)
+        await claiming(fresh)
+        try:
+            await cut_off_outbox(fresh, Name.OUT_CLAIM, after).claim([a_room(each=2)])
+        except RefusedError:
+            pass
+        else:
+            break
+        faults = await leaks(on.redis)
+        await set_time(on.redis, START + 2 * SEND_LEASE)
+        found = await fresh.outbox.claim([a_room()])
+
+        assert [] == faults
+        assert {"0", "1", "2", "3", "opening"} == {one.send.page for one in found}
+        assert 5 == len(found)
+    else:
+        pytest.fail("it wrote more than was tried")
+
+
+@pytest.mark.parametrize("retries", [True, False])
+async def test_finish(on: OnRedis, *, retries: bool) -> None:
+    """Wherever an outcome was cut off, it counts or comes back; run again, it counts."""
+    for after in range(WRITES_MAX):
+        await on.redis.flushdb()
+        await set_time(on.redis, START)
+        fresh = OnRedis(on.redis, on.clock)
+        claimed, [delivery] = await with_deliveries(fresh, a_send(provider="one"))
+        await fresh.outbox.begin(delivery)
+        broken = cut_off_outbox(fresh, Name.OUT_FINISH, after)
+        try:
+            await finish(broken, delivery, retries=retries)
+        except RefusedError:
+            pass
+        else:
+            break
+        faults = await leaks(on.redis)
+        await finish(fresh.outbox, delivery, retries=retries)
+        await set_time(on.redis, START + SECOND)
+        found = await fresh.outbox.claim([a_room()])
+
+        assert [] == faults + await leaks(on.redis)
+        assert [2] * retries == [one.attempt for one in found]
+        assert retries is not bool(await reports(fresh, claimed.incident_id))
+    else:
+        pytest.fail("it wrote more than was tried")
+
+
+async def finish(outbox: RedisOutbox, delivery: Delivery, *, retries: bool) -> None:
+    """Report a failure that is tried again in a second, or that is final."""
+    retry_at = START + SECOND if retries else None
+    await outbox.finish(delivery, Outcome.FAILED, "busy", retry_at)

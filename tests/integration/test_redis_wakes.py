@@ -18,6 +18,7 @@ from tests.contract.making import (
     START,
     a_commit,
     a_firing,
+    a_room,
     a_send,
     an_incident,
     an_open_one,
@@ -317,6 +318,49 @@ class TestSweep:
 
         assert 1 == (await on.sweep.sweep()).kicked
         assert 1 == await kicks(on)
+
+    async def test_overdue_anywhere(self, on: OnRedis) -> None:
+        """A provider that nobody here knows, on a channel that nobody has, is seen."""
+        send = a_send(channel="fax", provider="hooks.example.com", due=START + SECOND)
+        await an_open_one(on, sends=(send,))
+        await kicks(on)
+        await on.redis.delete(QUEUE)
+        ahead = await on.sweep.sweep()
+        await on.advance(SECOND + OVERDUE)
+        overdue = await on.sweep.sweep()
+
+        assert (1, 0) == (ahead.armed, ahead.kicked)
+        assert 1 == overdue.kicked
+
+    async def test_leased_send(self, on: OnRedis) -> None:
+        """A send under way is no reason to kick; one whose lease is over is."""
+        _, [delivery] = await with_deliveries(on, a_send(provider="one"))
+        await kicks(on)
+        for _ in range(3):
+            await on.advance(2 * SECOND)
+            await on.outbox.renew([delivery])
+        leased = await on.sweep.sweep()
+        await on.advance(3 * SECOND + OVERDUE)
+
+        assert 0 == leased.kicked
+        assert 1 == (await on.sweep.sweep()).kicked
+
+    async def test_empty_tray(self, on: OnRedis) -> None:
+        """A tray that a commit announced and did not fill is forgotten."""
+        await on.redis.zadd("{rung:1}:trays", {"sms:gone:timer": milliseconds(START)})
+        await on.redis.zadd("{rung:2}:trays", {"sms:gone:timer": milliseconds(START)})
+        await on.outbox.claim([a_room("console")])
+        kept = await on.redis.keys("*:trays")
+        await on.outbox.claim([a_room("sms")])
+        claimed = await on.redis.keys("*:trays")
+        await on.redis.zadd("{rung:3}:trays", {"fax:gone:timer": milliseconds(START)})
+        await on.advance(OVERDUE)
+        swept = await on.sweep.sweep()
+
+        assert 2 == len(kept)
+        assert [] == claimed
+        assert [] == await on.redis.keys("*:trays")
+        assert 0 == swept.kicked
 
     async def test_old_jobs(self, on: OnRedis) -> None:
         """Wake jobs that nobody ran for 5 s are deleted; others' jobs are not."""

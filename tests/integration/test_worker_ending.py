@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from engine.adapters.lookups.table import TableLookup
 from engine.adapters.memory import (
@@ -20,6 +21,7 @@ from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Outcome
 from engine.ports import DeliveryResult, Notification, RoutedAlert, Wake
 from engine.service import Couriers, Engine
+from tests.support.look_ups import local_look_ups
 from workers.demo import INTEGRATION, Secrets, demo_directory
 from workers.escalator import Escalator
 
@@ -63,6 +65,21 @@ class SlowChannel:
         return DeliveryResult(outcome=Outcome.SENT)
 
 
+class BadCaretaker:
+    """Fails as soon as it begins, for the first two times."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    async def run(self) -> None:
+        """Fail, or go on for ever."""
+        self.begun += 1
+        if self.begun < 3:
+            message = "a bad round"
+            raise ValueError(message)
+        await anyio.sleep_forever()
+
+
 class World:
     """A worker on memory adapters, with a slow provider."""
 
@@ -73,12 +90,13 @@ class World:
         configuration = MemoryConfiguration(demo_directory(secrets))
         self.channel = SlowChannel()
         self.timers = HandTimers()
+        self.caretaker = BadCaretaker()
         self.engine = Engine(
             clock=clock,
             store=store,
             mailbox=store,
             configuration=configuration,
-            lookup=TableLookup(configuration),
+            look_ups=local_look_ups(TableLookup(configuration), store, clock),
             turns=MemoryTurns(),
             channels=frozenset({"console"}),
             look_ahead=timedelta(0),
@@ -95,6 +113,7 @@ class World:
             ),
             timers=self.timers,
             clock=clock,
+            caretaker=self.caretaker,
         )
         self.stopping = anyio.Event()
         self.is_ended = False
@@ -212,3 +231,22 @@ async def test_sends_nothing_more() -> None:
         world.channel.answers.set()
 
     assert ["alice"] == world.channel.begun
+
+
+async def test_bad_upkeep() -> None:
+    """Upkeep that fails is begun again after a pause; pages go out meanwhile."""
+    world = World()
+    with capture_logs() as logs:
+        async with world.working():
+            await world.fire("db1")
+            await world.kick()
+            await world.is_sending()
+            world.channel.answers.set()
+            with anyio.fail_after(10):
+                while world.caretaker.begun < 3:  # noqa: ASYNC110 - no event for it
+                    await anyio.sleep(0.01)
+
+    failed = [one for one in logs if one["event"] == "upkeep.failed"]
+    assert ["ValueError: a bad round"] * 2 == [one["error"] for one in failed]
+    assert world.is_ended
+    assert 3 == world.caretaker.begun

@@ -25,12 +25,13 @@ from engine.core.incident import Incident, Status
 from engine.core.machine import decide, open_incident
 from engine.directory import ContactMethod, Directory, Integration, Urgency, User
 from engine.errors import ContendedError
-from engine.ports import Claimed, Commit, Delivery, Lane, RoutedAlert, Stored
+from engine.ports import Claimed, Commit, Delivery, Lane, Room, RoutedAlert, Stored
 from engine.service import Engine
 from policies.policy import Policy, Repeat
 from policies.steps import NotifyStep
 from policies.targets import UserTarget
 from tests.property.sizes import patient, sized
+from tests.support.look_ups import local_look_ups
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 SOURCE = "alertmanager"
@@ -146,7 +147,9 @@ class World:
                 store=way,
                 mailbox=self.store,
                 configuration=configuration,
-                lookup=TableLookup(configuration),
+                look_ups=local_look_ups(
+                    TableLookup(configuration), self.store, self.clock
+                ),
                 turns=MemoryTurns(),
                 channels=frozenset({"console"}),
                 look_ahead=timedelta(0),
@@ -218,7 +221,9 @@ class World:
 
     async def claim_sends(self) -> None:
         """Have a courier take what is to be sent."""
-        self.deliveries += await self.outbox.claim("console", 10)
+        self.deliveries += await self.outbox.claim(
+            [Room(channel="console", slots=10, each=10)]
+        )
 
     async def send(self, which: int, outcome: Outcome) -> None:
         """Have a courier send one notification, if it still should."""

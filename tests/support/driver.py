@@ -11,6 +11,7 @@ from engine.adapters.memory import (
     ManualClock,
     MemoryChannel,
     MemoryConfiguration,
+    MemoryLastKnown,
     MemoryOutbox,
     MemoryStore,
     MemoryTurns,
@@ -29,13 +30,15 @@ from engine.directory import (
     Urgency,
     User,
 )
-from engine.ports import DeliveryResult, Lane, Posting, RoutedAlert
-from engine.service import Couriers, Engine
+from engine.ports import Channel, DeliveryResult, Lane, Posting, RoutedAlert
+from engine.service import Couriers, Engine, LookUps
 from policies.policy import Policy
+from tests.support.look_ups import Rota
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 PEOPLE = ("alice", "bob", "carol")
 SOURCE = "alertmanager"
+PUBLIC_URL = "https://rung.example.com/"
 CHANNELS = ("console", "sms", "call", "push", "webhook")
 T = TypeVar("T")
 
@@ -56,9 +59,12 @@ class Driver:
         self.ids = CountingIds()
         self.store = MemoryStore(self.clock, self.ids)
         self.channels = {name: MemoryChannel(self.clock) for name in CHANNELS}
+        self._others: dict[str, Channel] = {}
         self.configuration = MemoryConfiguration(a_directory(policies, catch_all))
         self.turns = MemoryTurns()
         self.incidents: dict[str, str] = {}
+        self.last_known = MemoryLastKnown(self.clock)
+        self.rota = Rota(TableLookup(self.configuration))
         self.process = self.assembled()
         self._alerts: dict[str, Alert] = {}
 
@@ -73,7 +79,13 @@ class Driver:
                 store=store,
                 mailbox=store,
                 configuration=configuration,
-                lookup=self.through(TableLookup(self.configuration)),
+                look_ups=LookUps(
+                    self.through(self.rota),
+                    mailbox=store,
+                    last_known=self.through(self.last_known),
+                    clock=clock,
+                    is_local=lambda _target: self.rota.is_here,
+                ),
                 turns=self.through(self.turns),
                 channels=frozenset(CHANNELS),
                 look_ahead=timedelta(0),
@@ -82,12 +94,24 @@ class Driver:
                 outbox=self.through(MemoryOutbox(self.store, self.clock)),
                 mailbox=store,
                 channels={
-                    name: self.through(one) for name, one in self.channels.items()
+                    name: self.through(one)
+                    for name, one in {**self.channels, **self._others}.items()
                 },
                 configuration=configuration,
                 clock=clock,
+                public_url=PUBLIC_URL,
             ),
         )
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the process that works now."""
+        return self.process.engine
+
+    def use(self, name: str, channel: Channel | None) -> None:
+        """Have a channel of the test's own in place of the one that remembers, or not."""
+        self._others = {name: channel} if channel else {}
+        self.process = self.assembled()
 
     def through(self, port: T) -> T:
         """Return a port as a process is to have it."""
@@ -115,7 +139,7 @@ class Driver:
         labels: Mapping[str, str] | None = None,
     ) -> Posting:
         """Post one alert and let the engine decide it."""
-        posting = await self._post(key, fingerprint, fires=fires, labels=labels)
+        posting = await self.take_in(key, fingerprint, fires=fires, labels=labels)
         await self.settle()
 
         return posting
@@ -125,14 +149,14 @@ class Driver:
         for key, fingerprint, fires, again in notices:
             if fires and not again:
                 self.forget(fingerprint)
-            await self._post(key, fingerprint, fires=fires)
+            await self.take_in(key, fingerprint, fires=fires)
             self.clock.advance(timedelta(milliseconds=1))
         await self.settle()
         opened = len(await self.store.summaries(frozenset(Status), 100))
 
         return f"{opened} incidents"
 
-    async def _post(
+    async def take_in(
         self,
         key: str,
         fingerprint: str,
@@ -140,6 +164,7 @@ class Driver:
         fires: bool,
         labels: Mapping[str, str] | None = None,
     ) -> Posting:
+        """Post one alert, and leave it at that."""
         known = self._alerts.get(fingerprint)
         alert = Alert(
             id=self.ids.command_id(),
@@ -243,12 +268,14 @@ class Driver:
     async def settle(self) -> None:
         """Decide and deliver until nothing is due."""
         engine, couriers = self.process.engine, self.process.couriers
-        async with couriers:
+        async with couriers, engine.look_ups:
             while (due := self.store.next_due()) and due <= self.clock.now():
                 await engine.drain(Lane.MAIL)
                 await engine.drain(Lane.DUE)
                 await couriers.deliver()
                 await couriers.settled()
+                if not self.rota.is_silent:
+                    await engine.look_ups.settled()
 
     async def timeline(self, key: str) -> list[Reason]:
         """Return the reasons in an incident's history."""

@@ -1,7 +1,7 @@
 """One alert's whole way through a rung of its own, with waits short enough to watch."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.support.processes import Rung, eventually, running_rung
 from tests.support.servers import free_port
 from workers.bootstrap import connect
 from workers.demo import demo_directory, read_secrets
-from workers.embedded import EmbeddedRedis, embedded_redis
+from workers.embedded import embedded_redis
 from workers.settings import Settings
 
 WAIT = timedelta(seconds=1)
@@ -108,22 +108,29 @@ def seed_quick_demo(data: Path) -> None:
 def seed(data: Path, directory: Directory) -> None:
     """Load a directory into the empty store of a data directory."""
     with embedded_redis(data, environ) as server:
-        assert anyio.run(_seed, server, directory)
+        seed_store(server.url, directory)
 
 
-async def _seed(server: EmbeddedRedis, directory: Directory) -> bool:
-    async with connect(Settings(), server.url) as installation:
-        await installation.prepare()
+def seed_store(url: str, directory: Directory) -> None:
+    """Load a directory into an empty store."""
 
-        return await installation.configuration.seed(directory)
+    async def seeded() -> bool:
+        async with connect(Settings(), url) as installation:
+            await installation.prepare()
+
+            return await installation.configuration.seed(directory)
+
+    assert anyio.run(seeded)
 
 
-def with_quick_policy(directory: Directory) -> Directory:
-    """Return a directory whose only policy pages one after the other, a second apart."""
+def with_quick_policy(
+    directory: Directory, waits: Sequence[timedelta] = (WAIT, WAIT, WAIT)
+) -> Directory:
+    """Return a directory whose only policy pages one after the other, so far apart."""
     steps: list[NotifyStep | WaitStep] = []
-    for schedule in ("primary", "secondary", "manager"):
+    for schedule, wait in zip(("primary", "secondary", "manager"), waits, strict=True):
         steps.append(NotifyStep(targets=(ScheduleTarget(id=schedule),)))
-        steps.append(WaitStep(duration=WAIT))
+        steps.append(WaitStep(duration=wait))
     quick = Policy(id="default", name="Quick", steps=tuple(steps))
 
     return directory.model_copy(update={"policies": {quick.id: quick}})

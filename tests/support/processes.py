@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -81,15 +81,24 @@ class Rung:
         return self.process.wait(timeout=PATIENCE_SECONDS)
 
 
-@contextmanager
-def running_rung(output: Path, *arguments: str, **environment: str) -> Iterator[Rung]:
+def running_rung(
+    output: Path, *arguments: str, **environment: str
+) -> AbstractContextManager[Rung]:
     """Run rung for as long as the block lasts, unless it ends before."""
+    return running_module("rung", output, *arguments, **environment)
+
+
+@contextmanager
+def running_module(
+    module: str, output: Path, *arguments: str, **environment: str
+) -> Iterator[Rung]:
+    """Run a module of ours, which need not be rung, in the same way."""
     inherited = {
         name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON
     }
     with output.open("wb") as opened:
         process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "rung", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=inherited | {"PORT": "0"} | environment,
             stdout=opened,
             stderr=subprocess.STDOUT,
@@ -99,6 +108,7 @@ def running_rung(output: Path, *arguments: str, **environment: str) -> Iterator[
     finally:
         if process.poll() is None:
             process.terminate()
+            process.send_signal(signal.SIGCONT)  # one that is stopped would not end
             try:
                 process.wait(timeout=PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:

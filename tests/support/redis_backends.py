@@ -1,6 +1,6 @@
 """Each Redis that the tests run on, with the adapters on top."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,16 +13,20 @@ from redis.asyncio import Redis
 from engine.adapters.arq_timers import wake_jobs
 from engine.adapters.memory import CountingIds, ManualClock
 from engine.adapters.redis import keys
+from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
+from engine.adapters.redis.purge import Purge
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
+from engine.adapters.redis.upkeep import RedisUpkeep
+from engine.codec.shapes import milliseconds
+from engine.ports import Lane
 from tests.support.redis_time import scripts_on_test_time, set_time
 from tests.support.servers import RunningServer, Server, found_servers, running_server
 
 SHARDS = 4
-CHANNELS = ("sms", "console")
 FAKE = "fakeredis"
 REDISES: tuple[str | Server, ...] = (FAKE, *found_servers())
 
@@ -55,6 +59,7 @@ class OnRedis:
     ids: CountingIds = field(default_factory=CountingIds)
     observed: list[int] = field(default_factory=list[int])
     nonces: Iterator[int] = field(default_factory=lambda: count(1))
+    used_percent: int = 0
 
     def __post_init__(self) -> None:
         self.client = Client(self.redis, wake_jobs(), self.observed.append, SCRIPTS)
@@ -66,7 +71,8 @@ class OnRedis:
             self.client, clock=self.clock, ids=self.ids, shards=SHARDS
         )
         self.outbox = RedisOutbox(self.client, self.store, shards=SHARDS)
-        self.sweep = Sweep(self.client, shards=SHARDS, channels=CHANNELS)
+        self.sweep = Sweep(self.client, shards=SHARDS)
+        self.upkeep = upkeep_on(self.client, self.store, self._measured)
 
     def another(self) -> "OnRedis":
         """Return the adapters of another process, which knows nothing yet."""
@@ -76,6 +82,18 @@ class OnRedis:
         """Let time pass."""
         self.clock.advance(by)
         await set_time(self.redis, self.clock.now())
+
+    async def lose(self, incident_id: str, lane: Lane) -> None:
+        """Lose an incident's place in a lane."""
+        await self.redis.zrem(keys.prefix_of(incident_id) + lane, incident_id)
+
+    async def shift(self, incident_id: str, lane: Lane, at: datetime) -> None:
+        """Move an incident's place in a lane."""
+        score = {incident_id: milliseconds(at)}
+        await self.redis.zadd(keys.prefix_of(incident_id) + lane, score)
+
+    async def _measured(self) -> int:
+        return self.used_percent
 
     async def late_count(self) -> int:
         """Return how many notices came too late."""
@@ -91,6 +109,16 @@ class OnRedis:
         prefix = keys.prefix_of(incident_id)
         items = [f"{number} 0 1{{}}" for number in range(2, length + 2)]
         await self.redis.rpush(f"{prefix}m:{incident_id}", *items)  # type: ignore[misc]
+
+
+def upkeep_on(
+    client: Client, store: RedisStore, used_percent: Callable[[], Awaitable[int]]
+) -> RedisUpkeep:
+    """Return the upkeep of a process that works with this store."""
+    audit = Audit(client, store.snapshots, shards=SHARDS)
+    purge = Purge(client, used_percent, shards=SHARDS)
+
+    return RedisUpkeep(client, audit=audit, purge=purge)
 
 
 @asynccontextmanager

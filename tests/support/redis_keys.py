@@ -9,14 +9,33 @@ NO_END = -1
 
 
 async def leaks(redis: Redis) -> list[str]:
-    """Return what the key table does not allow, in words."""
+    """Return what the key table does not allow, in words, and trays nobody looks at."""
     found: list[str] = []
     for name in await redis.keys():
         key = name.decode()
         if key != TIME_KEY:
             found += await _faults(redis, key)
+            found += await unseen(redis, key)
 
     return found
+
+
+async def unseen(redis: Redis, key: str) -> list[str]:
+    """Return in words what of an outbox tray no claim and no sweep would find."""
+    prefix, _, tray = key.partition("}:out:")
+    if not tray:
+        return []
+    known = await redis.zscore(f"{prefix}}}:trays", tray)
+    attempts = f"{prefix}}}:oa"
+    faults = []
+    for entry, due in await redis.zrange(key, 0, -1, withscores=True):
+        if known is None or known > due:
+            faults.append(f"{key} is due at {due}, and looked at {known}")
+        held = await redis.hget(attempts, entry) or b""  # type: ignore[misc]
+        if not held.endswith(f":{tray}".encode()):
+            faults.append(f"{entry!r} lies in {tray}, and is said to in {held!r}")
+
+    return faults
 
 
 async def _faults(redis: Redis, key: str) -> list[str]:

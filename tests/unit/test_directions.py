@@ -1,16 +1,14 @@
 """What the directory and the on-call lookup say when the core asks."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from engine.adapters.memory import MemoryTurns
+from engine.adapters.memory import ManualClock, MemoryTurns
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.effects import LookUp, Named, NamePolicy, TakeSnapshot, TakeTurn
 from engine.core.events import (
@@ -30,12 +28,14 @@ from engine.directory import (
     User,
 )
 from engine.errors import LookUpFailedError, OverloadedError, StoreUnavailableError
-from engine.ports import Claimed, OnCall, OnCallReason, RoutedAlert, Turns
-from engine.service.directions import GUESSED, Directions
+from engine.ports import Claimed, OnCall, OnCallReason, RoutedAlert, Turn, Turns
+from engine.service.directions import GUESSED, Directions, Unanswered
 from policies.metadata import Reference
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
 from policies.targets import Target, target_of
+from tests.support.impatience import for_ever
+from tests.support.look_ups import NoMail, local_look_ups
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 SOON, LATER = NOW + timedelta(minutes=5), NOW + timedelta(hours=5)
@@ -74,16 +74,13 @@ class AwayTurns:
 
     failure: Exception | None = None
 
-    async def take(self, turn: str, ticket: str, candidates: Sequence[str]) -> str:
+    async def take(self, turns: Sequence[Turn]) -> Sequence[str]:
         """Fail, or wait without an end; an hour passes for whoever is impatient."""
         if self.failure:
             raise self.failure
-        loop = asyncio.get_running_loop()
-        time = loop.time
-        loop.time = lambda: time() + 3_600  # type: ignore[method-assign] # no real hour
-        await anyio.sleep_forever()
+        await for_ever()
 
-        return f"{turn} {ticket} {candidates}"
+        return [str(turns)]
 
 
 def a_user(user_id: str, channel: str = "sms", **fields: Any) -> User:
@@ -147,7 +144,7 @@ def directions(
     """Make directions from a directory with these other parts."""
     return Directions(
         directory=DIRECTORY.model_copy(update=parts),
-        lookup=rota or Rota(),
+        look_ups=local_look_ups(rota or Rota(), NoMail(), ManualClock(NOW)),
         turns=turns or MemoryTurns(),
         channels=frozenset({"sms"}),
     )
@@ -164,9 +161,19 @@ def a_question(*targets: str | Named) -> LookUp:
 
 async def resolved(*targets: str | Named, rota: Rota | None = None) -> TargetsResolved:
     """Ask after these targets."""
-    answer, _ = await directions(rota).resolve(a_question(*targets), ROOT)
+    answer, _ = await resolved_by(directions(rota), *targets)
 
     return answer
+
+
+async def resolved_by(
+    asked: Directions, *targets: str | Named, known: Snapshot | None = None
+) -> tuple[TargetsResolved, Snapshot]:
+    """Ask after these targets; nobody has to be waited for."""
+    told = await asked.resolve(a_question(*targets), known or ROOT)
+    assert not isinstance(told, Unanswered)
+
+    return told
 
 
 def a_name(*texts: str, references: tuple[Reference, ...] = ()) -> Named:
@@ -229,8 +236,8 @@ class TestResolve:
         """Of one name the id decides; targets that are no people go by their text."""
         users = by_id(*[a_user(name, name="same") for name in ("c", "a", "b")])
         teams = by_id(Team(id="db", name="Databases", members=("a",)))
-        asked = a_question("user:c", "team:db", "user:b", "user:a")
-        answer, _ = await directions(users=users, teams=teams).resolve(asked, ROOT)
+        asked = directions(users=users, teams=teams)
+        answer, _ = await resolved_by(asked, "user:c", "team:db", "user:b", "user:a")
 
         assert ("user:a", "user:b", "user:c", "team:db") == answer.order
 
@@ -254,15 +261,15 @@ class TestResolve:
 
     async def test_no_policies(self) -> None:
         """Without policies among the targets the snapshot stays, and is not named."""
-        answer, snapshot = await directions().resolve(a_question("user:alice"), ROOT)
+        answer, snapshot = await resolved_by(directions(), "user:alice")
 
         assert ((), None) == (answer.policies, answer.snapshot)
         assert ROOT is snapshot
 
     async def test_policies(self) -> None:
         """A policy that metadata names is put into the snapshot that the answer names."""
-        asked = a_question(a_name("other"), "user:alice")
-        answer, snapshot = await directions().resolve(asked, ROOT)
+        named = a_name("other")
+        answer, snapshot = await resolved_by(directions(), named, "user:alice")
 
         assert ("other",) == answer.policies
         assert {} == answer.missing
@@ -344,10 +351,7 @@ class TestTakeTurn:
         asked = directions()
         second = replace(QUESTION, ticket="03DDWHG0002.3.9")
         other_step = replace(second, ticket="03DDWHG0002.3.12", turn="root/1")
-        found = [
-            await asked.take_turn(one)
-            for one in (QUESTION, second, QUESTION, other_step)
-        ]
+        found = await asked.take_turns([QUESTION, second, QUESTION, other_step])
 
         assert TurnTaken(at=NOW, walk=3, generation=7, target="user:carol") == found[0]
         assert ["user:carol", "user:alice", "user:carol", "user:carol"] == [
@@ -365,14 +369,15 @@ class TestTakeTurn:
         ids=["away", "overloaded", "gives up", "slow"],
     )
     async def test_guessed(self, turns: AwayTurns) -> None:
-        """Without an answer in time it is the first one's turn, and that is said."""
+        """Without an answer in time it is the first one's turn of each, and that is said."""
+        other = replace(QUESTION, walk=5, candidates=("user:bob",))
         with capture_logs() as lines:
-            answer = await directions(turns=turns).take_turn(QUESTION)
+            answers = await directions(turns=turns).take_turns([QUESTION, other])
 
-        assert (
-            TurnTaken(at=NOW, walk=3, generation=7, target="user:carol", why=GUESSED)
-            == answer
-        )
+        assert [
+            TurnTaken(at=NOW, walk=3, generation=7, target="user:carol", why=GUESSED),
+            TurnTaken(at=NOW, walk=5, generation=7, target="user:bob", why=GUESSED),
+        ] == answers
         assert ["turn.guessed"] == [line["event"] for line in lines]
 
 

@@ -1,5 +1,6 @@
 """People and how they are reached; who holds a key or a token."""
 
+import base64
 import hashlib
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from engine.directory import (
     Directory,
     Integration,
     NotificationRule,
+    Place,
     Rule,
     Scope,
     Token,
@@ -304,3 +306,77 @@ def test_frozen() -> None:
     """A decision that was made with a directory cannot have it changed under it."""
     with pytest.raises(ValidationError, match="frozen"):
         a_directory().version = 8  # type: ignore[misc]
+
+
+def a_secret(size: int) -> str:
+    """Return a signing secret of so many bytes."""
+    return "whsec_" + base64.b64encode(b"x" * size).decode()
+
+
+@pytest.mark.parametrize("size", [24, 25, 26, 64])
+@pytest.mark.parametrize("is_padded", [True, False])
+def test_signing_secret(size: int, *, is_padded: bool) -> None:
+    """A signing secret has 24 to 64 bytes, in base64 with its padding or without."""
+    secret = a_secret(size) if is_padded else a_secret(size).rstrip("=")
+    method = ContactMethod(id="hook", channel="webhook", secrets=(secret,))
+    place = Place(
+        id="hook", name="Hook", kind="webhook", channel="webhook", secrets=(secret,)
+    )
+
+    assert (secret,) == method.secrets == place.secrets
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "hush",
+        a_secret(23),
+        a_secret(65),
+        a_secret(32).removeprefix("whsec_"),
+        a_secret(32) + "!",
+        a_secret(32).upper(),
+        "whsec_" + "ü" * 32,
+        "whsec_" + "a" * 33,
+    ],
+)
+def test_no_signing_secret(secret: str) -> None:
+    """Anything else is refused with what a secret is, and is not quoted."""
+    with pytest.raises(ValidationError) as caught:
+        ContactMethod.model_validate(
+            {"id": "hook", "channel": "webhook", "secrets": [secret]}
+        )
+
+    assert "whsec_ and, in base64, 24 to 64 random bytes" in str(caught.value)
+    assert not secret or secret not in str(caught.value)
+
+
+def test_signing_secret_in_a_directory() -> None:
+    """Nor is it quoted where it is only a part of what is refused."""
+    methods = [{"id": "hook", "channel": "webhook", "secrets": ["hush"]}]
+    users = {"alice": {"id": "alice", "name": "Alice", "contact_methods": methods}}
+    with pytest.raises(ValidationError) as caught:
+        Directory.model_validate({"users": users})
+
+    assert "hush" not in str(caught.value)
+
+
+def test_too_many_signing_secrets() -> None:
+    """Five at once are enough to change them."""
+    secrets = tuple(a_secret(size) for size in range(24, 30))
+    with pytest.raises(ValidationError, match="secrets"):
+        ContactMethod(id="hook", channel="webhook", secrets=secrets)
+
+
+def test_signing_secrets_are_not_shown() -> None:
+    """They are stored, but in no log that shows a person or a place."""
+    secret = a_secret(32)
+    method = ContactMethod(id="hook", channel="webhook", secrets=(secret,))
+    place = Place(
+        id="hook", name="Hook", kind="webhook", channel="webhook", secrets=(secret,)
+    )
+    user = User(id="alice", name="Alice", contact_methods=(method,))
+    directory = Directory(users={"alice": user}, places={"hook": place})
+
+    assert secret not in f"{user} {user!r} {place} {place!r} {directory!r}"
+    assert directory == Directory.model_validate_json(directory.model_dump_json())

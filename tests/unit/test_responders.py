@@ -1,15 +1,14 @@
 """Who or what is behind the targets of a step, and how they are reached."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from engine.adapters.memory import ManualClock
 from engine.core.effects import LookUp, Named
 from engine.directory import (
     ContactMethod,
@@ -29,6 +28,8 @@ from policies.metadata import Reference
 from policies.policy import Policy
 from policies.steps import NO_TIME
 from policies.targets import MetadataTarget, Target, target_of
+from tests.support.impatience import for_ever
+from tests.support.look_ups import NoMail, local_look_ups
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 UNTIL = NOW + timedelta(hours=5)
@@ -62,14 +63,6 @@ class Rota:
         reason = OnCallReason.ROTATION if people else OnCallReason.NONE
 
         return OnCall(people=people, reason=reason, source="rota", until=self.until)
-
-
-async def for_ever() -> None:
-    """Wait without an end; an hour has passed for whoever is impatient."""
-    loop = asyncio.get_running_loop()
-    time = loop.time
-    loop.time = lambda: time() + 3_600  # type: ignore[method-assign] # no real hour
-    await anyio.sleep_forever()
 
 
 def a_user(user_id: str, **fields: Any) -> User:
@@ -137,7 +130,11 @@ def a_question(**changes: Any) -> LookUp:
 
 def a_finder(directory: Directory = DIRECTORY, rota: Rota | None = None) -> Responders:
     """Make what finds responders."""
-    return Responders(directory=directory, lookup=rota or Rota(), channels=CONFIGURED)
+    return Responders(
+        directory=directory,
+        look_ups=local_look_ups(rota or Rota(), NoMail(), ManualClock(NOW)),
+        channels=CONFIGURED,
+    )
 
 
 async def behind(target: str, team: str | None = None, **parts: Any) -> Found:
@@ -280,8 +277,8 @@ async def test_nobody_on_call() -> None:
     [
         (Rota(failure=LookUpFailedError("no file")), "no file"),
         (Rota(failure=RuntimeError("token=secret")), "RuntimeError"),
-        (Rota(failure=TimeoutError("by itself")), "no answer in 3 s"),
-        (Rota(is_slow=True), "no answer in 3 s"),
+        (Rota(failure=TimeoutError("by itself")), "no answer in 1 s"),
+        (Rota(is_slow=True), "no answer in 1 s"),
     ],
     ids=["fails", "breaks", "gives up", "slow"],
 )

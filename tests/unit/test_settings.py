@@ -1,6 +1,8 @@
 """The environment: what need not be said, what cannot be used, what is not shown."""
 
 import traceback
+from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,15 @@ VARIABLES = [
     ("RUNG_SHARDS", "4", "shards", 4),
     ("RUNG_MEMORY_LIMIT", "268435456", "memory_limit", 256 * MEBIBYTE),
     ("RUNG_BODY_BYTES_MAX", "65536", "body_bytes_max", 65_536),
+    (
+        "RUNG_WEBHOOK_ALLOW",
+        "10.0.0.0/8, 192.0.2.7,fd00::/8,",
+        "webhook_allow",
+        (ip_network("10.0.0.0/8"), ip_network("192.0.2.7"), ip_network("fd00::/8")),
+    ),
+    ("RUNG_RETENTION", "90d", "retention", timedelta(days=90)),
+    ("RUNG_HEARTBEAT_URL", "https://h/1", "heartbeat_url", SecretStr("https://h/1")),
+    ("RUNG_REPLICAS", "1", "replicas", 1),
 ]
 NAMES = [name for name, *_ in VARIABLES]
 
@@ -38,7 +49,8 @@ def test_read(name: str, value: str, attribute: str, expected: object) -> None:
     """Each variable sets one thing and leaves the others as they were."""
     settings = Settings.from_environment({name: value})
 
-    assert {attribute: expected} == settings.model_dump(exclude_defaults=True)
+    assert {attribute} == set(settings.model_dump(exclude_defaults=True))
+    assert expected == getattr(settings, attribute)
 
 
 def test_all_are_read() -> None:
@@ -60,6 +72,10 @@ def test_defaults() -> None:
         "shards": 16,
         "memory_limit": None,
         "body_bytes_max": MEBIBYTE,
+        "webhook_allow": (),
+        "retention": "30d",
+        "heartbeat_url": None,
+        "replicas": 0,
     } == Settings.from_environment({}).model_dump()
 
 
@@ -107,8 +123,14 @@ def test_bounds(name: str, value: str, attribute: str) -> None:
         ("RUNG_MEMORY_LIMIT", "1048575"),
         ("RUNG_MEMORY_LIMIT", "512mb"),
         ("RUNG_BODY_BYTES_MAX", "1023"),
+        ("RUNG_RETENTION", "59m"),
+        ("RUNG_REPLICAS", "-1"),
+        ("RUNG_REPLICAS", "10"),
+        ("RUNG_RETENTION", "a month"),
         ("RUNG_LOG_LEVEL", "verbose"),
         ("RUNG_LOG_FORMAT", "xml"),
+        ("RUNG_WEBHOOK_ALLOW", "intranet"),
+        ("RUNG_WEBHOOK_ALLOW", "10.0.0.0/33"),
     ],
 )
 def test_refused(name: str, value: str) -> None:
@@ -117,6 +139,16 @@ def test_refused(name: str, value: str) -> None:
 
     assert line.startswith(f"{name}: ")
     assert line.endswith("; correct it or unset it")
+
+
+def test_networks_that_are_none() -> None:
+    """Each of several networks that are none is named, with how to write one."""
+    told = str(refusal(RUNG_WEBHOOK_ALLOW="10.0.0.1/8,10.0.0.0/8,intranet"))
+
+    assert (
+        "RUNG_WEBHOOK_ALLOW: no networks: 10.0.0.1/8, intranet; write them like "
+        "10.0.0.0/8,fd00::/8; correct it or unset it"
+    ) == told
 
 
 def test_all_refused_at_once() -> None:

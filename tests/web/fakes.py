@@ -179,13 +179,21 @@ class FakeReader(IncidentReader):
 
     @override
     async def summaries(
-        self, statuses: frozenset[Status], limit: int, before: str | None = None
+        self,
+        statuses: frozenset[Status],
+        limit: int,
+        before: str | None = None,
+        teams: frozenset[str | None] | None = None,
     ) -> Sequence[Summary]:
         self.asked.append(statuses)
         newest_first = sorted(self.listed, key=lambda summary: summary.id, reverse=True)
         older = [one for one in newest_first if before is None or one.id < before]
 
-        return [one for one in older if one.status in statuses][:limit]
+        return [
+            one
+            for one in older
+            if one.status in statuses and (teams is None or one.team in teams)
+        ][:limit]
 
     @override
     async def history(self, incident_id: str) -> Sequence[Entry]:

@@ -3,8 +3,9 @@
 import httpx2
 import pytest
 
-from engine.core.events import Acknowledged, Resolved
+from engine.core.events import Acknowledged, Commented, Resolved
 from engine.core.incident import Status
+from engine.core.reasons import Reason
 from engine.errors import (
     ContendedError,
     EngineError,
@@ -13,6 +14,7 @@ from engine.errors import (
     UnclearError,
     UnreadableError,
 )
+from engine.ports import Entry
 from tests.web.asgi import RawRequest, chunks
 from tests.web.fakes import (
     ALICE_SECRET,
@@ -180,13 +182,30 @@ async def test_resolve_twice(client: httpx2.AsyncClient) -> None:
     )
 
 
-async def test_idempotency_key(client: httpx2.AsyncClient) -> None:
-    """A command that is sent again with its key is the same command."""
+async def test_idempotency_key(client: httpx2.AsyncClient, world: World) -> None:
+    """A command that is sent again with its key is the same command, and answers alike."""
+    headers = {**ALICE, "Idempotency-Key": "k1"}
+    first = await client.post(ACKNOWLEDGE, headers=headers)
+    [command] = world.engine.commands
+    said = Commented(at=NOW, id="c", by="bob", text="")
+    world.reader.histories[INCIDENT_ID] = (
+        Entry(event=said, reason=Reason.COMMENTED),
+        Entry(event=command, reason=Reason.ACKNOWLEDGED),
+    )
+    again = await client.post(ACKNOWLEDGE, headers=headers)
+
+    assert 200 == again.status_code
+    assert first.json() == again.json()
+
+
+async def test_idempotency_key_of_old(client: httpx2.AsyncClient, world: World) -> None:
+    """One that history does not know says that it is a repeated command."""
     headers = {**ALICE, "Idempotency-Key": "k1"}
     await client.post(ACKNOWLEDGE, headers=headers)
-    answer = await client.post(ACKNOWLEDGE, headers=headers)
+    world.reader.histories[INCIDENT_ID] = ()
+    again = await client.post(ACKNOWLEDGE, headers=headers)
 
-    assert (200, "repeated_command") == (answer.status_code, answer.json()["reason"])
+    assert "repeated_command" == again.json()["reason"]
 
 
 async def test_idempotency_key_names_one_command(

@@ -9,18 +9,22 @@ elsewhere cannot be stored here.
 from engine.adapters.memory.channel import MemoryChannel
 from engine.adapters.memory.clock import CountingIds, ManualClock
 from engine.adapters.memory.configuration import MemoryConfiguration
+from engine.adapters.memory.last_known import MemoryLastKnown
 from engine.adapters.memory.outbox import MemoryOutbox
 from engine.adapters.memory.store import MemoryStore
 from engine.adapters.memory.timers import MemoryTimers
 from engine.adapters.memory.turns import MemoryTurns
+from engine.adapters.memory.upkeep import MemoryUpkeep
 
 __all__ = [
     "CountingIds",
     "ManualClock",
     "MemoryChannel",
     "MemoryConfiguration",
+    "MemoryLastKnown",
     "MemoryOutbox",
     "MemoryStore",
     "MemoryTimers",
     "MemoryTurns",
+    "MemoryUpkeep",
 ]

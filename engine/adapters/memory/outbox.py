@@ -7,7 +7,7 @@ from engine.adapters.memory.clock import ManualClock
 from engine.adapters.memory.store import MemoryStore
 from engine.core.events import DeliveryReported, Outcome
 from engine.core.incident import Incident
-from engine.ports import Delivery
+from engine.ports import Delivery, Room
 
 LEASE = timedelta(seconds=3)
 
@@ -20,17 +20,16 @@ class MemoryOutbox:
         self._letters = store.letters
         self._clock = clock
 
-    async def claim(self, channel: str, slots: int) -> Sequence[Delivery]:
+    async def claim(self, rooms: Sequence[Room]) -> Sequence[Delivery]:
         """Take notifications that are due, for the length of a lease."""
         now = self._clock.now()
         found: list[Delivery] = []
-        for letter in self._letters.due(channel, now):
-            if len(found) >= slots:
-                break
-            if letter.is_withdrawn:
+        for letter in [one for room in rooms for one in self._letters.due(room, now)]:
+            if self._store.current(letter.incident_id) is None:
                 self._letters.drop(letter)
                 continue
             letter.attempt += 1
+            letter.rests = False
             letter.at = now + LEASE
             found.append(
                 Delivery(
@@ -46,13 +45,15 @@ class MemoryOutbox:
         """Lengthen the leases of sends that are under way."""
         for delivery in deliveries:
             letter = self._letters.of(delivery)
-            if letter and letter.attempt == delivery.attempt:
+            if letter and letter.attempt == delivery.attempt and not letter.rests:
                 letter.at = self._clock.now() + LEASE
 
     async def begin(self, delivery: Delivery) -> Incident | None:
         """Ask whether to send at all; from here on it is in flight."""
         letter = self._letters.of(delivery)
-        if letter is None or letter.is_withdrawn or letter.attempt != delivery.attempt:
+        if letter is None or letter.is_withdrawn or letter.rests:
+            return None
+        if letter.attempt != delivery.attempt:
             return None
         letter.begun = delivery.attempt
 
@@ -69,10 +70,11 @@ class MemoryOutbox:
         letter = self._letters.of(delivery)
         if letter is None:
             return
-        if outcome is Outcome.FAILED and letter.attempt != delivery.attempt:
+        only_if_latest = outcome is Outcome.FAILED or retry_at is not None
+        if only_if_latest and letter.attempt != delivery.attempt:
             return
         if retry_at and not letter.is_withdrawn:
-            letter.at, letter.begun = retry_at, 0
+            letter.at, letter.begun, letter.rests = retry_at, 0, True
             return
         self._letters.drop(letter)
         self._store.report(

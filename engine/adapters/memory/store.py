@@ -37,12 +37,12 @@ from policies.policy import Snapshot
 
 LEASE = timedelta(seconds=2)
 OCCURRENCE_KEPT = timedelta(hours=24)
-PARK_SECONDS_MAX = 60
+PARK_SECONDS_MAX, PARK_SECONDS_NEWER = 60, 5
 CLAIM_MAX, MAIL_MAX, MAILBOX_MAX = 256, 200, 10_000
 
 
 @dataclass
-class _Kept:
+class Kept:
     """All that is kept of one incident."""
 
     key: tuple[str, str]
@@ -61,6 +61,7 @@ class _Kept:
     # When the lanes look at it next: the due time, or the end of a lease.
     due_at: datetime | None = None
     mail_at: datetime | None = None
+    closed_at: datetime | None = None
 
     def incident(self) -> Incident | None:
         """Decode the state, with every alert."""
@@ -76,7 +77,7 @@ class MemoryStore:
     def __init__(self, clock: ManualClock, ids: CountingIds) -> None:
         self._clock = clock
         self._ids = ids
-        self._kept: dict[str, _Kept] = {}
+        self.kept: dict[str, Kept] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._ended: dict[tuple[str, str], datetime] = {}
         # By key, the incident that somebody resolved while its alerts went on.
@@ -86,8 +87,8 @@ class MemoryStore:
 
     def next_due(self) -> datetime | None:
         """Return when anything is due next: a timer, mail or a send."""
-        dues = [kept.due_at for kept in self._kept.values() if kept.due_at]
-        dues += [kept.mail_at for kept in self._kept.values() if kept.mail_at]
+        dues = [kept.due_at for kept in self.kept.values() if kept.due_at]
+        dues += [kept.mail_at for kept in self.kept.values() if kept.mail_at]
         sends_due = self.letters.next_due()
 
         return min([*dues, sends_due] if sends_due else dues, default=None)
@@ -99,7 +100,7 @@ class MemoryStore:
     async def post(self, answers: Sequence[Answer]) -> None:
         """Put each answer into its incident's mailbox."""
         for answer in answers:
-            if answer.incident_id in self._kept:
+            if answer.incident_id in self.kept:
                 self._post(answer.incident_id, encode_mail(answer.event))
 
     async def claim(
@@ -121,7 +122,7 @@ class MemoryStore:
 
     async def load(self, incident_id: str) -> Claimed:
         """Return one incident with its unread mail, without a lease."""
-        if incident_id not in self._kept:
+        if incident_id not in self.kept:
             raise UnknownIncidentError(incident_id)
 
         return self._claimed(incident_id, MAILBOX_MAX)
@@ -133,10 +134,14 @@ class MemoryStore:
     async def release(self, claimed: Sequence[Claimed], *, park: bool = False) -> None:
         """End claims without a change, or put the incidents aside."""
         for one in claimed:
-            kept = self._kept[one.incident_id]
+            kept = self.kept.get(one.incident_id)
+            if kept is None:
+                continue
             if park:
-                kept.failures += 1
+                is_newer = one.unreadable is not None and one.unreadable.is_newer
+                kept.failures += not is_newer
                 seconds = min(2**kept.failures, PARK_SECONDS_MAX)
+                seconds = PARK_SECONDS_NEWER if is_newer else seconds
                 until = self._clock.now() + timedelta(seconds=seconds)
                 kept.due_at = until if kept.due_at else None
                 # Also without mail: what comes in meanwhile waits with the rest.
@@ -146,15 +151,20 @@ class MemoryStore:
                 kept.mail_at = self._clock.now() if kept.mail else None
 
     async def summaries(
-        self, statuses: frozenset[Status], limit: int, before: str | None = None
+        self,
+        statuses: frozenset[Status],
+        limit: int,
+        before: str | None = None,
+        teams: frozenset[str | None] | None = None,
     ) -> Sequence[Summary]:
         """Return incidents, newest first."""
-        incidents = [kept.incident() for kept in self._kept.values()]
+        incidents = [kept.incident() for kept in self.kept.values()]
         wanted = [
             Summary.of(incident)
             for incident in incidents
             if incident and incident.status in statuses
             if before is None or incident.id < before
+            if teams is None or incident.team in teams
         ]
         wanted.sort(key=lambda summary: summary.id, reverse=True)
 
@@ -162,7 +172,7 @@ class MemoryStore:
 
     async def history(self, incident_id: str) -> Sequence[Entry]:
         """Return what happened to an incident, oldest first."""
-        kept = self._kept.get(incident_id)
+        kept = self.kept.get(incident_id)
         if kept is None or not kept.history:
             raise UnknownIncidentError(incident_id)
 
@@ -175,7 +185,7 @@ class MemoryStore:
         if self._is_late(routed, fires=fires, is_open=known is not None):
             self.late.append(routed)
             return Receipt(posting=Posting.LATE, incident_id=None)
-        if known is not None and len(self._kept[known].mail) >= MAILBOX_MAX:
+        if known is not None and len(self.kept[known].mail) >= MAILBOX_MAX:
             message = f"the mailbox of {known} is full"
             raise OverloadedError(message)
 
@@ -187,7 +197,7 @@ class MemoryStore:
         posting = Posting.JOINED if known else Posting.OPENED
         if known is None:
             known = self._keys[key] = self._fresh_id()
-            self._kept[known] = _Kept(key=key, after=self._left_firing.pop(key, None))
+            self.kept[known] = Kept(key=key, after=self._left_firing.pop(key, None))
         self._post(known, encode_mail(routed))
 
         return Receipt(posting=posting, incident_id=known)
@@ -210,24 +220,24 @@ class MemoryStore:
         """Mint until an id is free; what one shard has no room for goes to the next."""
         for shard, _ in product(range(SHARDS_MAX), range(1 << RANDOM_BITS)):
             minted = self._ids.incident_id(self._clock.now(), shard)
-            if minted not in self._kept:
+            if minted not in self.kept:
                 return minted
         message = "there are no ids left at this time"
         raise OverloadedError(message)
 
     def _post(self, incident_id: str, body: bytes) -> None:
-        kept = self._kept[incident_id]
+        kept = self.kept[incident_id]
         kept.mail_count += 1
         kept.mail.append((kept.mail_count, self._clock.now(), body))
         kept.mail_at = kept.mail_at or self._clock.now()
 
-    def _in_order(self, lane: Lane, limit: datetime) -> list[tuple[str, _Kept]]:
-        def time_of(kept: _Kept) -> datetime | None:
+    def _in_order(self, lane: Lane, limit: datetime) -> list[tuple[str, Kept]]:
+        def time_of(kept: Kept) -> datetime | None:
             return kept.due_at if lane is Lane.DUE else kept.mail_at
 
         due = [
             (at, incident_id, kept)
-            for incident_id, kept in self._kept.items()
+            for incident_id, kept in self.kept.items()
             if (at := time_of(kept)) and at <= limit
         ]
         due.sort(key=lambda entry: entry[:2])
@@ -235,7 +245,7 @@ class MemoryStore:
         return [(incident_id, kept) for _, incident_id, kept in due[:CLAIM_MAX]]
 
     def _claimed(self, incident_id: str, mail_max: int) -> Claimed:
-        kept = self._kept[incident_id]
+        kept = self.kept[incident_id]
 
         return Claimed(
             incident_id=incident_id,
@@ -257,7 +267,7 @@ class MemoryStore:
         if refused is not None:
             return refused
         incident = commit.incident
-        kept = self._kept[incident.id]
+        kept = self.kept[incident.id]
         for send in commit.sends:
             self.letters.put(incident.id, send)
         for withdrawal in commit.withdrawals:
@@ -270,11 +280,15 @@ class MemoryStore:
         kept.failures = 0
         kept.mail = [mail for mail in kept.mail if mail[0] > commit.read_up_to]
         kept.due = kept.due_at = incident.next_due
+        kept.closed_at = None if incident.status.is_open else self._closed_at(kept)
         kept.mail_at = self._clock.now() if kept.mail else None
         for routed in commit.follow_ups:
             self._join_or_open(routed)
 
         return Stored.DONE
+
+    def _closed_at(self, kept: Kept) -> datetime:
+        return kept.closed_at or self._clock.now()
 
     def _note_key(self, commit: Commit, key: tuple[str, str]) -> None:
         """Note who has the key now, and what is over."""
@@ -289,7 +303,9 @@ class MemoryStore:
             self._left_firing[key] = incident.id
 
     def _refusal(self, commit: Commit) -> Stored | None:
-        kept = self._kept[commit.incident.id]
+        kept = self.kept.get(commit.incident.id)
+        if kept is None:
+            return Stored.LOST
         if (str(kept.revision) if kept.revision else "") != commit.claimed.revision:
             return Stored.LOST
         before = commit.claimed.incident
@@ -314,8 +330,11 @@ class MemoryStore:
 
     def report(self, incident_id: str, event: DeliveryReported) -> None:
         """Put an outcome into the mailbox."""
-        self._post(incident_id, encode_mail(event))
+        if incident_id in self.kept:
+            self._post(incident_id, encode_mail(event))
 
     def current(self, incident_id: str) -> Incident | None:
         """Return an incident as it is stored."""
-        return self._kept[incident_id].incident()
+        kept = self.kept.get(incident_id)
+
+        return kept.incident() if kept else None

@@ -29,6 +29,10 @@ Observe = Callable[[int], None]
 
 # A server may forget its scripts again while they are loaded: a failover.
 LOADS_MAX = 3
+# What people and senders are promised has to be on the replicas first; a drain has
+# nobody to promise anything.
+PROMISED = frozenset({Name.APPEND, Name.COMMIT})
+REPLICAS_WAIT_MS = 100
 # Errors that pass by themselves. Those of a command inside a script reach us as text:
 # Redis 6 puts its own word before the one that counts.
 PASSING_KINDS = (OutOfMemoryError, ReadOnlyError)
@@ -37,8 +41,15 @@ PASSING = re.compile(
 )
 
 
+DEMOTED = re.compile(r"(^|-)(READONLY|MASTERDOWN)\b")
+
+
 class AnswerLostError(StoreUnavailableError):
     """The connection broke before the answer came: it may have been written."""
+
+
+class NotReplicatedError(StoreUnavailableError):
+    """It is written, but on fewer replicas than it has to be: nothing is promised."""
 
 
 class RefusedError(EngineError):
@@ -54,6 +65,8 @@ class Client:
         wakes: WakeJobs,
         observe: Observe,
         scripts: Mapping[Name, Script] | None = None,
+        *,
+        replicas: int = 0,
     ) -> None:
         """
         Wire it up.
@@ -63,10 +76,12 @@ class Client:
             wakes: What arq lends to the scripts.
             observe: Is told the server's time, in milliseconds, as it is learned.
             scripts: Others than those in lua/, for a test that sets the time.
+            replicas: How many must have an append or a commit before it counts.
         """
         self.redis = redis
         self.observe = observe
         self._scripts = scripts or load_scripts(wakes)
+        self._replicas = replicas
 
     async def run(self, name: Name, *arguments: Argument) -> Reply:
         """
@@ -95,20 +110,42 @@ class Client:
         Raises:
             StoreUnavailableError: If Redis cannot be reached at all.
             AnswerLostError: If any of them may have been run.
+            NotReplicatedError: If they are run, and too few replicas say so.
         """
         script = self._scripts[name]
+        ask = self._ask_replicas_too if name in PROMISED else self.ask_each
         commands = [("EVALSHA", script.sha, 0, *arguments) for arguments in calls]
-        replies = await self.ask_each(commands)
+        replies = await ask(commands)
         for _ in range(LOADS_MAX):
             unknown = [n for n, r in enumerate(replies) if isinstance(r, NoScriptError)]
             if not unknown:
                 break
             await self.ask("SCRIPT LOAD", script.text)
-            again = await self.ask_each([commands[number] for number in unknown])
+            again = await ask([commands[number] for number in unknown])
             for number, reply in zip(unknown, again, strict=True):
                 replies[number] = reply
 
         return replies
+
+    async def _ask_replicas_too(
+        self, commands: Sequence[Sequence[Argument]]
+    ) -> list[Reply]:
+        """
+        Run several commands, and wait until the replicas have them.
+
+        Without a command, until they have all that was written before.
+        """
+        if not self._replicas:
+            return await self.ask_each(commands)
+        wait = ("WAIT", self._replicas, REPLICAS_WAIT_MS)
+        *replies, count = await self.ask_each([*(commands or [("PING",)]), wait])
+        if isinstance(count, Exception):
+            raise meaning_of(count) from count
+        if count < self._replicas:
+            message = f"{count} of {self._replicas} replicas have it"
+            raise NotReplicatedError(message)
+
+        return replies[: len(commands)]
 
     async def ask(self, *command: Argument) -> Reply:
         """
@@ -152,8 +189,19 @@ class Client:
             raise StoreUnavailableError(str(error)) from error
         except (RedisError, OSError) as error:
             raise AnswerLostError(str(error)) from error
+        if any(map(_is_demoted, replies)):
+            await self._leave()
 
         return replies
+
+    async def _leave(self) -> None:
+        """
+        Give up the connections to a server that is the primary no longer.
+
+        The address may lead to another one by now; who stays connected stays with a
+        replica that takes no writes.
+        """
+        await self.redis.connection_pool.disconnect(inuse_connections=False)
 
     async def time(self) -> int:
         """
@@ -175,6 +223,13 @@ def meaning_of(error: Exception) -> EngineError:
         return RefusedError(str(error))
 
     return StoreUnavailableError(str(error))
+
+
+def _is_demoted(reply: object) -> bool:
+    if isinstance(reply, ReadOnlyError):
+        return True
+
+    return isinstance(reply, ResponseError) and bool(DEMOTED.search(str(reply)))
 
 
 def is_passing(reply: object) -> bool:

@@ -52,6 +52,7 @@ def commit_arguments(
         encode_snapshot(snapshot) if with_snapshot else b"",
         int(commit.leaves_firing),
         keys.OCCURRENCE_SECONDS,
+        keys.team_index(incident.team),
         *_lists(commit),
         *_follow_ups(commit, nonce),
     ]
@@ -89,13 +90,16 @@ def _lists(commit: Commit) -> list[Argument]:
     for send in commit.sends:
         lists += [
             keys.outbox_entry(incident.id, send.page, send.rule),
-            keys.outbox_list(send.channel, by_timer=send.caused_by_timer),
+            keys.outbox_tray(
+                send.channel, send.provider, by_timer=send.caused_by_timer
+            ),
             milliseconds(send.due),
             encode_send(send),
         ]
     lists.append(len(commit.withdrawals))
-    for one in commit.withdrawals:
-        lists += [keys.outbox_entry(incident.id, one.page, one.rule), one.channel]
+    lists += [
+        keys.outbox_entry(incident.id, one.page, one.rule) for one in commit.withdrawals
+    ]
     lists.append(len(changed))
     for fingerprint, record in changed:
         lists += [fingerprint, encode_record(record)]

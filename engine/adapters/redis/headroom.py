@@ -42,12 +42,18 @@ class Headroom:
         now = self._clock.now()
         if self._checked_at is None or now - self._checked_at >= CHECKED_EVERY:
             self._checked_at = now
-            self._used_percent = await self._measured()
+            self._used_percent = await self.measured()
         if self._used_percent >= FULL_AT_PERCENT:
             message = f"the memory of Redis is {self._used_percent} % full"
             raise OverloadedError(message)
 
-    async def _measured(self) -> int:
+    async def measured(self) -> int:
+        """
+        Ask how many percent of the memory are used.
+
+        Raises:
+            StoreUnavailableError: If Redis cannot be reached.
+        """
         try:
             memory: Mapping[str, object] = await self._client.ask("INFO", "memory")
         except RefusedError:

@@ -19,13 +19,17 @@ SHARDS = "rung:shards"
 KICK = "rung:kick"
 DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
+UPKEEP = "rung:upkeep"
 TURNS = "rung:turns"
 TICKET = "rung:ticket:"
+ON_CALL = "rung:on-call:"
 HASH_BYTES = 11
 
 OCCURRENCE_SECONDS = 24 * 60 * 60
 PROBE_SECONDS = 10
+UPKEEP_SECONDS = 15
 TICKET_SECONDS = 60 * 60
+ON_CALL_SECONDS = 24 * 60 * 60
 # Written with arq's own defaults, and a wake job's by our scripts.
 HEALTH_SECONDS = 11
 IN_PROGRESS_SECONDS = 70
@@ -98,12 +102,18 @@ TABLE = (
     _row("{rung:<s>}:mail", "zset", "while any waits", "incidents with unread mail"),
     _row("{rung:<s>}:open", "zset", "until resolved", "incidents, by id as a number"),
     _row("{rung:<s>}:closed", "zset", "until purged", "incidents that are resolved"),
+    _row("{rung:<s>}:team:*", "zset", "until purged", "incidents of a team"),
+    _row("{rung:<s>}:teamless", "zset", "until purged", "those of the default team"),
+    _row("{rung:<s>}:over", "zset", "until purged", "when each of them was closed"),
     _row("{rung:<s>}:snap", "hash", "while in use", "policy snapshots by hash"),
-    _row("{rung:<s>}:snapn", "hash", "while in use", "how many incidents use each"),
+    _row(
+        "{rung:<s>}:snapn", "hash", "while in use", "how many incidents have named each"
+    ),
     _row("{rung:<s>}:out:*:timer", "zset", "until sent", "outbox: caused by a timer"),
     _row("{rung:<s>}:out:*:opening", "zset", "until sent", "the rest of the outbox"),
     _row("{rung:<s>}:ob", "hash", "until sent", "what the outbox entries send"),
     _row("{rung:<s>}:oa", "hash", "until sent", "tries of the outbox entries"),
+    _row("{rung:<s>}:trays", "zset", "while any waits", "outbox lists by their heads"),
     _row(SHARDS, "string", "for ever", "number of shards, fixed at first start"),
     _row(KICK, "list", "until taken", "something is due now; one item at most"),
     _row(DIRECTORY, "hash", "for ever", "configuration and its version"),
@@ -114,6 +124,13 @@ TABLE = (
         "written to see whether it can be",
         PROBE_SECONDS,
     ),
+    _row(
+        UPKEEP,
+        "string",
+        "expires after 15 s",
+        "the process that does the upkeep",
+        UPKEEP_SECONDS,
+    ),
     _row(TURNS, "hash", "for ever", "who was taken last, by policy and step"),
     _row(
         "rung:ticket:*",
@@ -121,6 +138,13 @@ TABLE = (
         "expires after an hour",
         "who was taken for one run of a step",
         TICKET_SECONDS,
+    ),
+    _row(
+        "rung:on-call:*",
+        "string",
+        "expires after a day",
+        "who a remote look-up named last",
+        ON_CALL_SECONDS,
     ),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(
@@ -189,6 +213,11 @@ def hash_of(*parts: str) -> str:
     return digest[: 2 * HASH_BYTES]
 
 
+def team_index(team: str | None) -> str:
+    """Name the index of a team's incidents; None is the default team."""
+    return f"team:{team}" if team is not None else "teamless"
+
+
 def outbox_entry(incident_id: str, page: str, rule: int) -> str:
     """Name an outbox entry."""
     return f"{incident_id}|{page}|{rule}"
@@ -202,11 +231,11 @@ def outbox_names(entry: str) -> tuple[str, str, int]:
     return incident_id, page, int(rule)
 
 
-def cause(*, by_timer: bool) -> str:
-    """Return the word for what caused a notification, as scripts take it."""
-    return "timer" if by_timer else "opening"
+def outbox_tray(channel: str, provider: str, *, by_timer: bool) -> str:
+    """Name the tray of a channel, a provider and a cause, as scripts take it."""
+    return f"{channel}:{provider}:{'timer' if by_timer else 'opening'}"
 
 
-def outbox_list(channel: str, *, by_timer: bool) -> str:
-    """Name the outbox list of a channel and cause, as scripts take it."""
-    return f"{channel}:{cause(by_timer=by_timer)}"
+def channel_of(tray: str) -> str:
+    """Return the channel that a tray is of."""
+    return tray.rsplit(":", 2)[0]

@@ -15,7 +15,7 @@ from engine.core.events import DeliveryReported, Outcome
 from engine.core.incident import Incident
 from engine.errors import UnreadableError
 from engine.ids import show_incident_id
-from engine.ports import Delivery
+from engine.ports import Delivery, Room
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -31,27 +31,17 @@ class RedisOutbox:
         self._client = client
         self._store = store
         self._shards = shards
-        self._first_shard = 0
-        # Whose turn it is on a channel: one slot at a time must not starve a cause.
-        self._is_timers_turn: dict[str, bool] = {}
 
-    async def claim(self, channel: str, slots: int) -> Sequence[Delivery]:
+    async def claim(self, rooms: Sequence[Room]) -> Sequence[Delivery]:
         """Take notifications that are due, for the length of a lease."""
-        self._first_shard = (self._first_shard + 1) % self._shards
-        is_timers_turn = self._is_timers_turn.get(channel, True)
-        self._is_timers_turn[channel] = not is_timers_turn
+        arguments = [argument for room in rooms for argument in _arguments(room)]
         at, found = await self._client.run(
-            Name.OUT_CLAIM,
-            channel,
-            slots,
-            keys.cause(by_timer=is_timers_turn),
-            LEASE_MS,
-            self._first_shard,
-            self._shards,
+            Name.OUT_CLAIM, LEASE_MS, self._shards, *arguments
         )
         self._client.observe(at)
         deliveries = []
-        for entry, attempt, body in found:
+        for entry, attempt, body, tray in found:
+            channel = keys.channel_of(tray.decode())
             delivery = await self._readable(channel, entry.decode(), attempt, body)
             deliveries += [delivery] if delivery else []
 
@@ -60,8 +50,7 @@ class RedisOutbox:
     async def renew(self, deliveries: Sequence[Delivery]) -> None:
         """Lengthen the leases of sends that are under way."""
         calls: list[list[Argument]] = [
-            [*_named(one), one.send.channel, one.attempt, LEASE_MS]
-            for one in deliveries
+            [*_named(one), one.attempt, LEASE_MS] for one in deliveries
         ]
         for reply in await self._client.run_all(Name.OUT_RENEW, calls):
             if isinstance(reply, Exception):
@@ -106,9 +95,9 @@ class RedisOutbox:
         await self._client.run(
             Name.OUT_FINISH,
             *_named(delivery),
-            send.channel,
             delivery.attempt,
-            int(outcome is Outcome.FAILED),
+            # Only the latest attempt may ask for another one, whatever its outcome.
+            int(outcome is Outcome.FAILED or retry_at is not None),
             milliseconds(retry_at) if retry_at else NEVER,
             delivery.incident_id,
             encode_mail(report),
@@ -142,7 +131,6 @@ class RedisOutbox:
                     Name.OUT_FINISH,
                     keys.prefix_of(incident_id),
                     entry,
-                    channel,
                     attempt,
                     1,
                     NEVER,
@@ -152,6 +140,16 @@ class RedisOutbox:
             return None
 
         return Delivery(incident_id=incident_id, send=send, attempt=attempt)
+
+
+def _arguments(room: Room) -> list[Argument]:
+    """Say how much room there is, as the script takes it."""
+    arguments: list[Argument] = [room.channel, room.slots, room.each]
+    arguments.append(len(room.under_way))
+    for provider, under_way in room.under_way.items():
+        arguments += [provider, under_way.by_timer, under_way.by_opening]
+
+    return arguments
 
 
 def _named(delivery: Delivery) -> tuple[str, str]:

@@ -25,14 +25,22 @@ class RedisReader:
         self._shards = shards
 
     async def summaries(
-        self, statuses: frozenset[Status], limit: int, before: str | None = None
+        self,
+        statuses: frozenset[Status],
+        limit: int,
+        before: str | None = None,
+        teams: frozenset[str | None] | None = None,
     ) -> Sequence[Summary]:
         """Return incidents older than the id `before`, newest first."""
         found: list[Summary] = []
         while len(found) < limit:
-            ids = await self._ids(_indexes(statuses), limit, before)
-            summaries = await self._summaries(ids)
-            found += [one for one in summaries if one.status in statuses]
+            ids = await self._ids(_indexes(statuses, teams), limit, before)
+            found += [
+                one
+                for one in await self._summaries(ids)
+                if one.status in statuses
+                if teams is None or one.team in teams
+            ]
             if len(ids) < limit:
                 break
             before = ids[-1]
@@ -105,12 +113,18 @@ def _summary(incident_id: str, text: object) -> Summary | None:
         return None
 
 
-def _indexes(statuses: frozenset[Status]) -> list[str]:
-    """Return the indexes to read, in the order in which incidents move."""
-    indexes = []
-    if any(status.is_open for status in statuses):
-        indexes.append("open")
-    if not all(status.is_open for status in statuses):
-        indexes.append("closed")
+def _indexes(
+    statuses: frozenset[Status], teams: frozenset[str | None] | None
+) -> list[str]:
+    """
+    Return the indexes to read, in the order in which incidents move.
 
-    return indexes
+    A team's index holds all that it ever had. Where only open incidents are wanted,
+    those of every team are fewer.
+    """
+    wants_open = any(status.is_open for status in statuses)
+    wants_closed = not all(status.is_open for status in statuses)
+    if wants_closed and teams is not None:
+        return [keys.team_index(team) for team in teams]
+
+    return ["open"] * wants_open + ["closed"] * wants_closed

@@ -48,6 +48,10 @@ class Snapshots:
 
         return found
 
+    def known(self, hashed: str) -> Snapshot | None:
+        """Return a snapshot that this process has read or written before."""
+        return self._known.get(hashed)
+
     def _learn(self, hashed: str, body: object) -> Snapshot | UnreadableError:
         if not isinstance(body, bytes):
             return UnreadableError("snapshot", f"{hashed} is missing: {body}")

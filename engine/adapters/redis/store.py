@@ -10,6 +10,7 @@ from engine.adapters.redis.client import (
     AnswerLostError,
     Argument,
     Client,
+    NotReplicatedError,
     Reply,
     is_passing,
 )
@@ -18,7 +19,7 @@ from engine.adapters.redis.reader import RedisReader
 from engine.adapters.redis.rows import Row, claimed_from, read_row
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.snapshots import Snapshots
-from engine.codec import decode_incident, snapshot_hash
+from engine.codec import decode_incident, integration_of, snapshot_hash
 from engine.codec.shapes import instant, milliseconds
 from engine.core.incident import Incident
 from engine.errors import StoreUnavailableError, UnknownIncidentError, UnreadableError
@@ -56,7 +57,7 @@ class RedisStore(RedisReader):
         super().__init__(client, shards=shards)
         self._nonce = nonce
         self._first_shard = 0
-        self._snapshots = Snapshots(client)
+        self.snapshots = Snapshots(client)
 
     async def claim(
         self, lane: Lane, ahead_until: datetime | None = None
@@ -78,16 +79,7 @@ class RedisStore(RedisReader):
         self._client.observe(at)
         if not found:
             return []
-        read = await self._read(found, at)
-        await self._put_aside(
-            [
-                (item[0].decode(), error)
-                for item, error in zip(found, read, strict=True)
-                if isinstance(error, UnreadableError)
-            ]
-        )
-
-        return [one for one in read if isinstance(one, Claimed)]
+        return await self._read(found, at)
 
     async def load(self, incident_id: str) -> Claimed:
         """Return one incident with its unread mail, without a lease."""
@@ -96,8 +88,8 @@ class RedisStore(RedisReader):
         )
         self._client.observe(at)
         [read] = await self._read([found], at)
-        if isinstance(read, UnreadableError):
-            raise read
+        if read.unreadable is not None:
+            raise read.unreadable
         if read.incident is None and not read.mail:
             raise UnknownIncidentError(incident_id)
 
@@ -118,8 +110,18 @@ class RedisStore(RedisReader):
 
     async def release(self, claimed: Sequence[Claimed], *, park: bool = False) -> None:
         """End claims without a change, or put the incidents aside."""
-        pause = GROWING_PAUSE if park else NO_PAUSE
-        await self._release([(one.incident_id, pause) for one in claimed])
+        calls: list[list[Argument]] = [
+            [
+                keys.prefix_of(one.incident_id),
+                one.incident_id,
+                _pause_of(one) if park else NO_PAUSE,
+                PAUSE_MS_MAX,
+            ]
+            for one in claimed
+        ]
+        for reply in await self._client.run_all(Name.RELEASE, calls):
+            if isinstance(reply, Exception):
+                log.warning("incident.left_to_its_lease", error=str(reply))
 
     async def incident_from(self, incident_id: str, state: bytes) -> Incident:
         """
@@ -130,29 +132,32 @@ class RedisStore(RedisReader):
             StoreUnavailableError: If Redis cannot be reached.
         """
         hashed = snapshot_hash(state)
-        snapshot = (await self._snapshots.read([(incident_id, hashed)]))[hashed]
+        snapshot = (await self.snapshots.read([(incident_id, hashed)]))[hashed]
         if isinstance(snapshot, UnreadableError):
             raise snapshot
 
         return decode_incident(state, snapshot, {})
 
-    async def _read(
-        self, found: Sequence[Reply], at: int
-    ) -> list[Claimed | UnreadableError]:
+    async def _read(self, found: Sequence[Reply], at: int) -> list[Claimed]:
         """Decode what a script found; what cannot be harms no other."""
         rows = [_row(item) for item in found]
         readable = [row for row in rows if isinstance(row, Row)]
-        snapshots = await self._snapshots.read(
+        snapshots = await self.snapshots.read(
             (row.incident_id, row.snapshot) for row in readable if row.snapshot
         )
         records = iter(await self._records(readable))
         claimed_at = instant(at)
 
-        return [
+        read = [
             row
             if isinstance(row, UnreadableError)
             else _claimed(row, snapshots.get(row.snapshot or ""), records, claimed_at)
             for row in rows
+        ]
+
+        return [
+            _unread(item, one, claimed_at) if isinstance(one, UnreadableError) else one
+            for item, one in zip(found, read, strict=True)
         ]
 
     async def _records(self, rows: Sequence[Row]) -> list[Reply]:
@@ -180,40 +185,36 @@ class RedisStore(RedisReader):
         try:
             return await self._client.run_all(Name.COMMIT, calls)
         except AnswerLostError as error:
+            if not calls:
+                raise
             return [error] * len(calls)
 
     async def _again(self, commits: Sequence[Commit]) -> list[Reply]:
         """Commit with snapshots; by now others of the batch have been stored."""
         try:
             return await self._commit(commits, with_snapshot=True)
+        except NotReplicatedError:
+            raise
         except StoreUnavailableError as error:
             return [error] * len(commits)
 
-    async def _put_aside(
-        self, unreadable: Sequence[tuple[str, UnreadableError]]
-    ) -> None:
-        for incident_id, error in unreadable:
-            log.error(
-                "incident.parked",
-                incident_id=show_incident_id(incident_id),
-                error=str(error),
-                is_newer=error.is_newer,
-            )
-        await self._release(
-            [
-                (incident_id, NEWER_PAUSE_MS if error.is_newer else GROWING_PAUSE)
-                for incident_id, error in unreadable
-            ]
-        )
 
-    async def _release(self, pauses: Sequence[tuple[str, int]]) -> None:
-        calls: list[list[Argument]] = [
-            [keys.prefix_of(incident_id), incident_id, pause, PAUSE_MS_MAX]
-            for incident_id, pause in pauses
-        ]
-        for reply in await self._client.run_all(Name.RELEASE, calls):
-            if isinstance(reply, Exception):
-                log.warning("incident.left_to_its_lease", error=str(reply))
+def _unread(found: Reply, error: UnreadableError, at: datetime) -> Claimed:
+    """Say what is known of an incident that cannot be read."""
+    return Claimed(
+        incident_id=found[0].decode(),
+        claimed_at=at,
+        incident=None,
+        failures=int(found[1][4] or 0),
+        unreadable=error,
+        integration=integration_of(found[1][1]) if found[1][1] else None,
+    )
+
+
+def _pause_of(claimed: Claimed) -> int:
+    is_newer = claimed.unreadable is not None and claimed.unreadable.is_newer
+
+    return NEWER_PAUSE_MS if is_newer else GROWING_PAUSE
 
 
 def _alerts_key(incident_id: str) -> str:
@@ -250,7 +251,10 @@ def _claimed(
 def _stored(commit: Commit, reply: Reply) -> Stored:
     if isinstance(reply, bytes) and reply in OUTCOMES:
         return OUTCOMES[reply]
-    log.error(
+    # What passes by itself is no news to look into, and an outage has many of them.
+    passes = isinstance(reply, AnswerLostError) or is_passing(reply)
+    write = log.warning if passes else log.error
+    write(
         "commit.failed",
         incident_id=show_incident_id(commit.incident.id),
         error=str(reply),

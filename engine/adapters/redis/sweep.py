@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.adapters.redis.client import Client
-from engine.adapters.redis.keys import outbox_list
 from engine.adapters.redis.scripts import Name
 from engine.codec.shapes import milliseconds
 
@@ -33,15 +32,9 @@ class Swept:
 class Sweep:
     """Repairs the wake-ups of one primary."""
 
-    def __init__(self, client: Client, *, shards: int, channels: Sequence[str]) -> None:
-        """Wire it up; the outboxes of these channels are looked after too."""
+    def __init__(self, client: Client, *, shards: int) -> None:
         self._client = client
         self._shards = shards
-        self._lists = [
-            outbox_list(channel, by_timer=by_timer)
-            for channel in channels
-            for by_timer in (True, False)
-        ]
 
     async def sweep(self) -> Swept:
         """
@@ -51,7 +44,7 @@ class Sweep:
             StoreUnavailableError: If Redis cannot be reached.
         """
         armed, kicked, deleted = await self._client.run(
-            Name.SWEEP, self._shards, OVERDUE_MS, OLD_WAKE_MS, DELETED_MAX, *self._lists
+            Name.SWEEP, self._shards, OVERDUE_MS, OLD_WAKE_MS, DELETED_MAX
         )
 
         return Swept(armed=armed, kicked=kicked, deleted=deleted)

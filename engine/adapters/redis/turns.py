@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Client
+from engine.adapters.redis.client import Argument, Client, meaning_of
 from engine.adapters.redis.scripts import Name
+from engine.ports import Turn
 
 
 class RedisTurns:
@@ -13,15 +14,21 @@ class RedisTurns:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def take(self, turn: str, ticket: str, candidates: Sequence[str]) -> str:
-        """Take a turn: the candidate after the one that was taken last."""
-        taken: bytes = await self._client.run(
-            Name.TURN,
-            keys.TURNS,
-            keys.TICKET + keys.hash_of(ticket),
-            keys.TICKET_SECONDS,
-            turn,
-            *candidates,
-        )
+    async def take(self, turns: Sequence[Turn]) -> Sequence[str]:
+        """Take turns, in one round trip for all of them."""
+        calls: list[list[Argument]] = [
+            [
+                keys.TURNS,
+                keys.TICKET + keys.hash_of(turn.ticket),
+                keys.TICKET_SECONDS,
+                turn.of,
+                *turn.candidates,
+            ]
+            for turn in turns
+        ]
+        replies = await self._client.run_all(Name.TURN, calls)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise meaning_of(reply) from reply
 
-        return taken.decode()
+        return [reply.decode() for reply in replies]

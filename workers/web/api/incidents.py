@@ -1,6 +1,7 @@
 """Incidents: list them, look at one, acknowledge and resolve it."""
 
 import hashlib
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from pydantic import ValidationError
 
 from engine.core.events import Acknowledged, Resolved
+from engine.core.reasons import Reason
 from engine.directory import Token
 from engine.ids import MalformedIdError, read_incident_id, show_incident_id
 from workers.web.api.shapes import (
@@ -162,8 +164,23 @@ class _CommandRequest:
             at=self._context.clock.now(), id=self._command_id(make.__name__), by=by
         )
         decision = await self._context.engine.obey(incident_id, command)
+        if decision.reason is Reason.REPEATED_COMMAND:
+            decision = replace(
+                decision, reason=await self._first_reason(incident_id, command.id)
+            )
 
         return CommandAnswer.after(decision)
+
+    async def _first_reason(self, incident_id: str, command_id: str) -> Reason:
+        """Return what was answered when the command came first."""
+        history = await self._context.reader.history(incident_id)
+        reasons = (
+            entry.reason
+            for entry in history
+            if getattr(entry.event, "id", None) == command_id
+        )
+
+        return next(reasons, Reason.REPEATED_COMMAND)
 
     async def _by(self) -> str:
         body = await read_body(

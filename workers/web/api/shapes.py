@@ -127,8 +127,9 @@ class CommandAnswer(IncidentAnswer):
     An incident after a command.
 
     Attributes:
-        reason: What the command meant. `not_applicable` and `repeated_command`
-            changed nothing; the incident says who has it.
+        reason: What the command meant; sent again with its Idempotency-Key, what it
+            meant the first time. `not_applicable` changed nothing: the incident says
+            who has it.
     """
 
     reason: Reason

@@ -1,21 +1,22 @@
 -- Store one decided incident in one piece, if nobody stored it since.
 -- prefix, id, revision expected ('' opens), revision new, not before (ms; 0 any time),
 -- hash of the key, index it moves to ('', open, closed), id as number, state, summary,
--- next due or '', mail read up to, repeats, snapshot hash if it is named first, its
--- body or '', whether somebody closes it while it fires (1 or 0), seconds to remember an occurrence, then five lists, each after its
--- length: history, sends (entry, channel list, due, body), withdrawals (entry,
--- channel), alerts (fingerprint, record), occurrences, mail that opens the next
--- incident of the key, ids for that one, of which the first free one is taken
+-- next due or '', mail read up to, repeats, snapshot hash if it is another than before,
+-- its body or '', whether somebody closes it while it fires (1 or 0), seconds to
+-- remember an occurrence, index of its team, then five lists, each after its length:
+-- history, sends (entry, tray, due, body), withdrawals (entry), alerts (fingerprint,
+-- record), occurrences, mail that opens the next incident of the key, ids for that one,
+-- of which the first free one is taken
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
 local number, state, summary, due = unpack(ARGV, 8, 11)
-local read, repeats, snapshot, body, leaves, remember = unpack(ARGV, 12, 17)
+local read, repeats, snapshot, body, leaves, remember, team = unpack(ARGV, 12, 18)
 local incident, mailbox, history = prefix .. 'i:' .. id, prefix .. 'm:' .. id, prefix .. 'h:' .. id
 not_before, read, repeats = whole(not_before), whole(read), whole(repeats)
 whole(number)
 whole(remember)
 if due ~= '' then whole(due) end
 
-local position = 18
+local position = 19
 local function list(width)
   local length = whole(ARGV[position]) * width
   local items = {}
@@ -23,14 +24,14 @@ local function list(width)
   position = position + length + 1
   return items
 end
-local events, sends, withdrawals = list(1), list(4), list(2)
+local events, sends, withdrawals = list(1), list(4), list(1)
 local alerts, occurrences = list(2), list(1)
 local follow_ups, candidates = list(1), list(1)
 if position ~= #ARGV + 1 then error('the lists do not add up') end
 for item = 3, #sends, 4 do whole(sends[item]) end
 
 local at = now()
-local stored = redis.call('HMGET', incident, 'v', 'q', 'p', 'n')
+local stored = redis.call('HMGET', incident, 'v', 'q', 'p', 'n', 'sn')
 local opens, closes = expected == '', index == 'closed'
 local sent, known = tonumber(stored[2] or 0), tonumber(stored[4] or 0)
 read = math.max(read, tonumber(stored[3] or 0))
@@ -64,26 +65,44 @@ end
 if snapshot ~= '' and body == ''
   and redis.call('HEXISTS', prefix .. 'snap', snapshot) == 0 then return 'need' end
 
+-- Count an incident among those that have named a snapshot, once each. The mark says
+-- that it is counted, in the same write as the count: whoever runs this again after it
+-- was cut off finds the one with the other.
+local function count_up(named)
+  local counts, mark = prefix .. 'snapn', snapshot .. ' ' .. id
+  if not string.find(' ' .. named .. ' ', ' ' .. snapshot .. ' ', 1, true) then
+    if redis.call('HEXISTS', counts, mark) == 0 then
+      local count = tonumber(redis.call('HGET', counts, snapshot) or 0)
+      redis.call('HSET', counts, snapshot, count + 1, mark, 1)
+    end
+    redis.call('HSET', incident, 'sn', named == '' and snapshot or named .. ' ' .. snapshot)
+  end
+  redis.call('HDEL', counts, mark)
+end
+
 -- From here on it writes, in an order in which running it again after it was cut off
--- is right. The count may then be too high: a snapshot kept too long harms nobody.
+-- is right.
 if snapshot ~= '' then
   if body ~= '' then redis.call('HSETNX', prefix .. 'snap', snapshot, body) end
-  redis.call('HINCRBY', prefix .. 'snapn', snapshot, 1)
+  count_up(stored[5] or '')
 end
 for item = 1, #sends, 4 do
-  local entry, channel, score = sends[item], sends[item + 1], sends[item + 2]
+  local entry, tray, score = sends[item], sends[item + 1], sends[item + 2]
+  local attempt, _, _, held = attempt_of(prefix, entry)
+  -- A run that was cut off may have left it in another tray; an entry never moves.
+  tray = held or tray
+  announce(prefix, tray, score)
   redis.call('HSET', prefix .. 'ob', entry, sends[item + 3])
-  redis.call('HSETNX', prefix .. 'oa', entry, '0:0')
-  redis.call('ZADD', prefix .. 'out:' .. channel, 'NX', score, entry)
+  if not attempt then set_attempt(prefix, entry, 0, 0, '', tray) end
+  redis.call('ZADD', prefix .. 'out:' .. tray, 'NX', score, entry)
 end
-for item = 1, #withdrawals, 2 do
-  local entry, channel = withdrawals[item], withdrawals[item + 1]
-  local attempt, begun = attempt_of(prefix, entry)
+for _, entry in ipairs(withdrawals) do
+  local attempt, begun, _, tray = attempt_of(prefix, entry)
   if attempt and begun ~= '0' then
     -- It may have left: the outcome counts, but it is never tried again.
-    redis.call('HSET', prefix .. 'oa', entry, attempt .. ':' .. begun .. 'w')
+    set_attempt(prefix, entry, attempt, begun, 'w', tray)
   else
-    drop_entry(prefix, channel, entry)
+    drop_entry(prefix, entry, tray)
   end
 end
 
@@ -106,7 +125,13 @@ end
 
 if index ~= '' then
   redis.call('ZADD', prefix .. index, number, id)
+  redis.call('ZADD', prefix .. team, number, id)
   redis.call('ZREM', prefix .. (closes and 'open' or 'closed'), id)
+  if closes then
+    redis.call('ZADD', prefix .. 'over', at, id)
+  else
+    redis.call('ZREM', prefix .. 'over', id)
+  end
 end
 if reopens then redis.call('SET', prefix .. 'k:' .. key, id) end
 if closes and redis.call('GET', prefix .. 'k:' .. key) == id then
@@ -125,8 +150,15 @@ if due == '' then
 else
   redis.call('ZADD', prefix .. 'due', due, id)
 end
-redis.call('HSET', incident, 'v', revision, 's', state, 'd', due, 'y', summary,
-  'n', known + #events, 'p', read, 'f', 0)
+local fields = {'v', revision, 's', state, 'd', due, 'y', summary, 'n', known + #events,
+  'p', read, 'f', 0}
+-- With the state, since a purge goes by them: whether it is closed, and its team.
+if index ~= '' then
+  for _, field in ipairs({'c', closes and at or '', 't', team}) do
+    fields[#fields + 1] = field
+  end
+end
+redis.call('HSET', incident, unpack(fields))
 if repeats > 0 then redis.call('HINCRBY', incident, 'r', repeats) end
 if sent > read then
   redis.call('ZADD', prefix .. 'mail', at, id)

@@ -68,18 +68,44 @@ local function unread(mailbox, read, most)
   return redis.call('LRANGE', mailbox, 0, most - 1)
 end
 
--- An outbox entry's number of tries, the last of them that has begun, and whether
--- the entry was withdrawn. None if there is no such entry.
+-- The outbox lies in trays, one for each channel, provider and cause. `trays` has each of
+-- them by a time that is not later than its first entry is due: written before an entry,
+-- raised only by who has looked at the first one.
+local function announce(prefix, tray, due)
+  redis.call('ZADD', prefix .. 'trays', 'LT', due, tray)
+end
+
+local function tidy(prefix, tray)
+  local first = redis.call('ZRANGE', prefix .. 'out:' .. tray, 0, 0, 'WITHSCORES')
+  if first[2] then
+    redis.call('ZADD', prefix .. 'trays', 'XX', first[2], tray)
+  else
+    redis.call('ZREM', prefix .. 'trays', tray)
+  end
+end
+
+-- An outbox entry's number of tries, the last of them that has begun, its mark and its
+-- tray. The mark: 'w' is withdrawn, 'r' is at rest until it is tried again. None if
+-- there is no such entry; one that lies in a tray always has this.
 local function attempt_of(prefix, entry)
   local held = redis.call('HGET', prefix .. 'oa', entry)
   if not held then return nil end
-  local attempt, begun, mark = string.match(held, '^(%d+):(%d+)(w?)$')
-  return attempt, begun, mark == 'w'
+  return string.match(held, '^(%d+):(%d+):([rw]?):(.*)$')
 end
 
-local function drop_entry(prefix, channel, entry)
-  redis.call('ZREM', prefix .. 'out:' .. channel .. ':timer', entry)
-  redis.call('ZREM', prefix .. 'out:' .. channel .. ':opening', entry)
+local function set_attempt(prefix, entry, attempt, begun, mark, tray)
+  redis.call('HSET', prefix .. 'oa', entry,
+    attempt .. ':' .. begun .. ':' .. mark .. ':' .. tray)
+end
+
+-- What tells the tray goes last, so that one cut off here can be dropped again.
+local function drop_entry(prefix, entry, tray)
+  if tray then
+    redis.call('ZREM', prefix .. 'out:' .. tray, entry)
+    if redis.call('EXISTS', prefix .. 'out:' .. tray) == 0 then
+      redis.call('ZREM', prefix .. 'trays', tray)
+    end
+  end
   redis.call('HDEL', prefix .. 'ob', entry)
   redis.call('HDEL', prefix .. 'oa', entry)
 end

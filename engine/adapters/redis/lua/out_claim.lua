@@ -1,41 +1,111 @@
--- Take notifications of one channel that are due, for a lease. What a timer caused
--- and what an opening caused get half of the slots each, then what is left.
--- channel, slots, cause whose turn it is, lease ms, first shard, number of shards
-local channel, slots, cause = ARGV[1], whole(ARGV[2]), ARGV[3]
-local lease, first, shards = whole(ARGV[4]), whole(ARGV[5]), whole(ARGV[6])
-local other = cause == 'timer' and 'opening' or 'timer'
-local at = now()
-local found = {}
+-- Take notifications that are due, as far as there is room, for a lease.
+-- lease ms, number of shards, then for each channel: its name, free slots, slots of each
+-- provider, how many providers have some under way, and of each of those its name, how
+-- many a timer caused, how many an opening
+local lease, shards = whole(ARGV[1]), whole(ARGV[2])
+local rooms, each_max, position = {}, 0, 3
+while ARGV[position] do
+  local room = {left = whole(ARGV[position + 1]), each = whole(ARGV[position + 2]), busy = {}}
+  local last = position + 3 + 3 * whole(ARGV[position + 3])
+  for item = position + 4, last, 3 do
+    room.busy[ARGV[item]] = {whole(ARGV[item + 1]), whole(ARGV[item + 2])}
+  end
+  rooms[ARGV[position]] = room
+  each_max = math.max(each_max, room.each)
+  position = last + 1
+end
+local at, found, providers, seen = now(), {}, {}, {}
 
-local function take(prefix, zset, entry)
-  local attempt, begun, is_withdrawn = attempt_of(prefix, entry)
+-- One provider's trays of one cause, over all shards.
+local function line(under_way) return {under_way = under_way, trays = {}, next = 1} end
+
+-- Note who has something due and may have room; most often there is nobody.
+local function collect(prefix, tray, since)
+  local channel, name, cause = string.match(tray, '^(.*):([^:]*):(%a+)$')
+  local room = rooms[channel]
+  if not room or (cause ~= 'timer' and cause ~= 'opening') then return end
+  local provider = providers[channel .. ':' .. name]
+  if not provider then
+    local busy = room.busy[name] or {0, 0}
+    if busy[1] + busy[2] >= math.min(room.each, room.left) then return end
+    provider = {room = room, since = since}
+    provider.lines = {timer = line(busy[1]), opening = line(busy[2])}
+    providers[channel .. ':' .. name] = provider
+    providers[#providers + 1] = provider
+  end
+  provider.since = math.min(provider.since, since)
+  local trays = provider.lines[cause].trays
+  trays[#trays + 1] = {prefix = prefix, name = tray, since = since}
+end
+
+-- The first entry in line: its tray, its name, since when it is due. None if nothing is.
+local function head(waiting)
+  local tray = waiting.trays[waiting.next]
+  if not tray then return nil end
+  if not tray.first then
+    if not tray.is_seen then seen[#seen + 1] = tray end
+    tray.is_seen = true
+    tray.first = redis.call('ZRANGEBYSCORE', tray.prefix .. 'out:' .. tray.name, '-inf', at,
+      'WITHSCORES', 'LIMIT', 0, 1)
+  end
+  if tray.first[1] then return tray, tray.first[1], tonumber(tray.first[2]) end
+  waiting.next = waiting.next + 1
+  return head(waiting)
+end
+
+-- Take an entry for a lease; one that is not wanted any more is dropped.
+local function take(tray, entry)
+  local prefix = tray.prefix
+  tray.first = nil
+  local attempt, begun, mark = attempt_of(prefix, entry)
   local body = redis.call('HGET', prefix .. 'ob', entry)
   local incident = prefix .. 'i:' .. string.match(entry, '^[^|]*')
-  if not attempt or not body or is_withdrawn or redis.call('EXISTS', incident) == 0 then
-    redis.call('ZREM', zset, entry)
-    drop_entry(prefix, channel, entry)
-    return
+  if not attempt or not body or mark == 'w' or redis.call('EXISTS', incident) == 0 then
+    drop_entry(prefix, entry, tray.name)
+    return false
   end
-  attempt = attempt + 1
-  redis.call('HSET', prefix .. 'oa', entry, attempt .. ':' .. begun)
-  redis.call('ZADD', zset, 'XX', at + lease, entry)
-  found[#found + 1] = {entry, attempt, body}
+  set_attempt(prefix, entry, attempt + 1, begun, '', tray.name)
+  redis.call('ZADD', prefix .. 'out:' .. tray.name, 'XX', at + lease, entry)
+  found[#found + 1] = {entry, attempt + 1, body, tray.name}
+  return true
 end
 
-local function take_caused_by(cause, most)
-  for offset = 0, shards - 1 do
-    local prefix = prefix_of((first + offset) % shards)
-    local zset = prefix .. 'out:' .. channel .. ':' .. cause
-    repeat
-      local left = most - #found
-      if left <= 0 then return end
-      local entries = redis.call('ZRANGEBYSCORE', zset, '-inf', at, 'LIMIT', 0, left)
-      for _, entry in ipairs(entries) do take(prefix, zset, entry) end
-    until #entries == 0
-  end
+-- Take the next entry of a provider: of the cause with fewer under way, else of the one
+-- that is due for longer.
+local function take_next(provider)
+  repeat
+    local timer, opening = provider.lines.timer, provider.lines.opening
+    local tray, entry, since = head(timer)
+    local other, other_entry, other_since = head(opening)
+    local by_opening = other and (not tray or opening.under_way < timer.under_way
+      or (opening.under_way == timer.under_way and other_since < since))
+    if by_opening then tray, entry, timer = other, other_entry, opening end
+    if not tray then return end
+    if take(tray, entry) then
+      timer.under_way = timer.under_way + 1
+      provider.room.left = provider.room.left - 1
+      return
+    end
+  until false
 end
 
-take_caused_by(cause, math.ceil(slots / 2))
-take_caused_by(other, slots)
-take_caused_by(cause, slots)
+for shard = 0, shards - 1 do
+  local prefix = prefix_of(shard)
+  local due = redis.call('ZRANGEBYSCORE', prefix .. 'trays', '-inf', at, 'WITHSCORES')
+  for item = 1, #due, 2 do collect(prefix, due[item], tonumber(due[item + 1])) end
+end
+local function by_age(one, other) return one.since < other.since end
+table.sort(providers, by_age)
+for _, provider in ipairs(providers) do
+  for _, waiting in pairs(provider.lines) do table.sort(waiting.trays, by_age) end
+end
+-- Who has nothing under way takes one each, then who has one, and so on.
+for level = 0, each_max - 1 do
+  for _, provider in ipairs(providers) do
+    local room, lines = provider.room, provider.lines
+    if lines.timer.under_way + lines.opening.under_way == level
+      and level < math.min(room.each, room.left) then take_next(provider) end
+  end
+end
+for _, tray in ipairs(seen) do tidy(tray.prefix, tray.name) end
 return {at, found}

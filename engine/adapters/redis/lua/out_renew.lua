@@ -1,10 +1,7 @@
 -- Lengthen the lease of a send that is under way.
--- prefix, entry, channel, attempt, lease ms
-local prefix, entry, channel, attempt = unpack(ARGV, 1, 4)
-local lease = whole(ARGV[5])
-if attempt_of(prefix, entry) ~= attempt then return 0 end
-local until_when = now() + lease
-for _, cause in ipairs({'timer', 'opening'}) do
-  redis.call('ZADD', prefix .. 'out:' .. channel .. ':' .. cause, 'XX', until_when, entry)
-end
+-- prefix, entry, attempt, lease ms
+local prefix, entry, attempt, lease = ARGV[1], ARGV[2], ARGV[3], whole(ARGV[4])
+local latest, _, mark, tray = attempt_of(prefix, entry)
+if latest ~= attempt or mark == 'r' then return 0 end
+redis.call('ZADD', prefix .. 'out:' .. tray, 'XX', now() + lease, entry)
 return 1

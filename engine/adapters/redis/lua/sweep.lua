@@ -1,6 +1,5 @@
 -- Repair what arq may have dropped: it arms and kicks, it never drains.
--- number of shards, overdue (ms), old wake job (ms), wake jobs deleted at most, then
--- the outbox lists
+-- number of shards, overdue (ms), old wake job (ms), wake jobs deleted at most
 local shards, overdue, old, deleted_max = whole(ARGV[1]), whole(ARGV[2]), whole(ARGV[3]), whole(ARGV[4])
 local at = now()
 local seen, armed, kicked, deleted = {}, 0, 0, 0
@@ -35,11 +34,21 @@ local function watch(zset)
   until not head[2]
 end
 
+-- Every tray that may hold something, whatever its channel; one that is empty goes.
+local function watch_trays(prefix)
+  local trays = redis.call('ZRANGEBYSCORE', prefix .. 'trays', '-inf', at + HORIZON,
+    'WITHSCORES')
+  for item = 1, #trays, 2 do
+    watch(prefix .. 'out:' .. trays[item])
+    if tonumber(trays[item + 1]) < at - overdue then tidy(prefix, trays[item]) end
+  end
+end
+
 for shard = 0, shards - 1 do
   local prefix = prefix_of(shard)
   watch(prefix .. 'due')
   watch(prefix .. 'mail')
-  for item = 5, #ARGV do watch(prefix .. 'out:' .. ARGV[item]) end
+  watch_trays(prefix)
 end
 local gone = redis.call('ZRANGEBYSCORE', QUEUE, '-inf', at - old - 1, 'LIMIT', 0, deleted_max)
 for _, id in ipairs(gone) do

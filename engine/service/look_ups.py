@@ -1,0 +1,267 @@
+"""
+Look-ups: who is behind a target, asked so that no drain waits for it.
+
+What this process and its store know is told while the drain waits. Anything else is
+asked in a task of the process, once however many incidents want to know, and the answer
+goes into the mailbox of each. Whoever gets none in time takes what was known last:
+somebody who was on call an hour ago is better than nobody.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from engine.core.events import TargetsResolved
+from engine.errors import EngineError, LookUpFailedError, TryAgainError
+from engine.ids import show_incident_id
+from engine.ports import (
+    Answer,
+    Clock,
+    KnownOnCall,
+    LastKnown,
+    Mailbox,
+    OnCall,
+    OnCallLookup,
+)
+from policies.targets import Target
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+# A drain waits for it, and other incidents for the drain.
+LOCAL_SECONDS_MAX = 1.0
+# A second less than the core waits: the answer has to be written too.
+REMOTE_SECONDS_MAX = 3.0
+# So long an answer does for others who ask, if it says no end itself.
+FRESH = timedelta(seconds=5)
+CALLS_AT_ONCE_MAX = 64
+POST_PAUSE_SECONDS = 0.2
+
+IsLocal = Callable[[Target], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Who is behind a target, and what put them there."""
+
+    people: tuple[str, ...]
+    why: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """It cannot be told who is behind a target."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """
+    A question of an incident that has to be asked outside.
+
+    Attributes:
+        targets: Those that nobody here knows.
+        answer: Makes the answer of all that is known when it is called.
+    """
+
+    incident_id: str
+    targets: tuple[Target, ...]
+    at: datetime
+    deadline: datetime
+    answer: Callable[[], Awaitable[TargetsResolved]]
+
+
+def always_local(_target: Target) -> bool:
+    """Say of every target that it can be told here."""
+    return True
+
+
+class LookUps:
+    """Asks the on-call look-up; those who are remote only inside of `async with`."""
+
+    def __init__(
+        self,
+        lookup: OnCallLookup,
+        *,
+        mailbox: Mailbox,
+        last_known: LastKnown,
+        clock: Clock,
+        is_local: IsLocal = always_local,
+    ) -> None:
+        """
+        Wire it up.
+
+        Args:
+            lookup: Knows who is on call.
+            mailbox: Takes the answers of remote look-ups.
+            last_known: Remembers them for when there is none.
+            clock: Says how old an answer is.
+            is_local: Whether the look-up tells of a target what this process and its
+                store know: then it is waited for.
+        """
+        self._lookup = lookup
+        self._mailbox = mailbox
+        self._last_known = last_known
+        self._clock = clock
+        self._is_local = is_local
+        self._fresh: dict[str, KnownOnCall] = {}
+        self._calls: dict[str, anyio.Event] = {}
+        self._places = anyio.Semaphore(CALLS_AT_ONCE_MAX)
+        self._tasks: TaskGroup | None = None
+        self._under_way = 0
+        self._changed = anyio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._tasks is not None
+        # What is not answered yet is taken up at its deadline, by whoever works then.
+        self._tasks.cancel_scope.cancel()
+        try:
+            return await self._tasks.__aexit__(kind, error, traceback)
+        finally:
+            self._tasks = None
+
+    async def now(self, target: Target, at: datetime) -> Told | Failed | None:
+        """Say who is behind a target; None: nobody here knows, it has to be asked."""
+        if self._is_local(target):
+            return await self._told_here(target, at)
+        fresh = self._fresh_of(target, at)
+
+        return _told(fresh) if fresh else None
+
+    async def recall(self, target: Target, at: datetime) -> Told | Failed:
+        """Say who is behind a target by what is known, or was known last."""
+        told = await self.now(target, at)
+        if told is not None:
+            return told
+        try:
+            known = await self._last_known.recall(str(target))
+        except EngineError as error:
+            return Failed(problem=str(error))
+        if known is None:
+            return Failed(problem="no answer, and none that is known from before")
+        log.warning("look_up.recalled", target=str(target), known_at=str(known.at))
+        why = f"{known.answer.reason} at {known.at:%Y-%m-%d %H:%M} UTC, known last"
+
+        return Told(people=known.answer.people, why=why)
+
+    def start(self, asked: Asked) -> None:
+        """Ask for what an incident wants to know; its mailbox gets the answer."""
+        if self._tasks is None:
+            return
+        self._under_way += 1
+        self._tasks.start_soon(self._find, asked)
+
+    async def settled(self) -> None:
+        """Return when every question has been answered."""
+        while self._under_way:
+            await self._changed.wait()
+
+    async def _told_here(self, target: Target, at: datetime) -> Told | Failed:
+        answer = await self._who(target, at, LOCAL_SECONDS_MAX)
+
+        return answer if isinstance(answer, Failed) else _told(answer)
+
+    async def _who(
+        self, target: Target, at: datetime, seconds_max: float
+    ) -> OnCall | Failed:
+        """Ask; whatever goes wrong there harms nobody else."""
+        try:
+            with anyio.fail_after(seconds_max):
+                return await self._lookup.who(target, at)
+        except LookUpFailedError as error:
+            problem = str(error)
+        except TimeoutError:
+            problem = f"no answer in {seconds_max:g} s"
+        except Exception as error:  # noqa: BLE001 - a look-up may be anybody's code
+            problem = type(error).__name__
+        log.warning("look_up.failed", target=str(target), error=problem)
+
+        return Failed(problem=problem)
+
+    def _fresh_of(self, target: Target, at: datetime) -> OnCall | None:
+        """Return an answer that still does: not one from before a hand-off."""
+        known = self._fresh.get(str(target))
+        if known is None or self._clock.now() - known.at > FRESH:
+            return None
+        until = known.answer.until
+
+        return known.answer if until is None or at < until else None
+
+    async def _find(self, asked: Asked) -> None:
+        """Ask after each target, then say what became of it."""
+        try:
+            with anyio.move_on_after(REMOTE_SECONDS_MAX):
+                await self._ask(asked.targets, asked.at)
+            await self._post(asked)
+        finally:
+            self._under_way -= 1
+            self._changed.set()
+            self._changed = anyio.Event()
+
+    async def _ask(self, targets: Sequence[Target], at: datetime) -> None:
+        """Ask after targets, each once at a time; return when all have answered."""
+        assert self._tasks is not None
+        answered = []
+        for target in targets:
+            if str(target) not in self._calls:
+                self._calls[str(target)] = anyio.Event()
+                self._tasks.start_soon(self._call, target, at)
+            answered.append(self._calls[str(target)])
+        for one in answered:
+            await one.wait()
+
+    async def _call(self, target: Target, at: datetime) -> None:
+        """Ask after a target, in a task of its own: who waits for it may give up."""
+        try:
+            async with self._places:
+                answer = await self._who(target, at, REMOTE_SECONDS_MAX)
+            if isinstance(answer, OnCall):
+                known = KnownOnCall(answer=answer, at=self._clock.now())
+                self._fresh[str(target)] = known
+                await self._last_known.note(str(target), known)
+        except EngineError as error:
+            log.warning("look_up.not_noted", target=str(target), error=str(error))
+        finally:
+            self._calls.pop(str(target)).set()
+
+    async def _post(self, asked: Asked) -> None:
+        """Put the answer into the mailbox, unless its deadline comes first."""
+        while self._clock.now() < asked.deadline:
+            try:
+                event = await asked.answer()
+                await self._mailbox.post(
+                    [Answer(incident_id=asked.incident_id, event=event)]
+                )
+            except TryAgainError as error:
+                log.warning("answer.kept", error=str(error))
+                await anyio.sleep(POST_PAUSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - the deadline takes it up
+                log.error(  # noqa: TRY400 - a trace may show what people wrote
+                    "answer.lost",
+                    incident_id=show_incident_id(asked.incident_id),
+                    error=type(error).__name__,
+                )
+                return
+            else:
+                return
+
+
+def _told(answer: OnCall) -> Told:
+    return Told(people=answer.people, why=answer.reason, until=answer.until)

@@ -1,0 +1,279 @@
+"""What the engine does when deciding is not all there is to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
+from typing_extensions import override
+
+from engine.core.events import Acknowledged
+from engine.core.incident import Status
+from engine.core.reasons import Reason
+from engine.errors import ContendedError, OverloadedError, UnreadableError
+from engine.ids import show_incident_id
+from engine.ports import (
+    Answer,
+    Claimed,
+    Commit,
+    Lane,
+    Receipt,
+    RoutedAlert,
+    Stored,
+    Turn,
+)
+from engine.service.directions import INSTALLATION
+from policies.policy import Policy
+from policies.steps import Each, NotifyStep
+from policies.targets import MetadataTarget, ScheduleTarget, UserTarget
+from tests.support.driver import MIDNIGHT, Driver
+from tests.support.impatience import an_hour_passes
+
+SECOND = timedelta(seconds=1)
+PAGE_ALICE = Policy(
+    id="default", steps=(NotifyStep(targets=(UserTarget(id="alice"),)),)
+)
+CATCH_ALL = Policy(id="last", steps=(NotifyStep(targets=(UserTarget(id="bob"),)),))
+
+
+class TestCommands:
+    """Commands that others get in the way of."""
+
+    async def test_tried_again(self) -> None:
+        """A command whose comparison is lost is decided again, many times at once."""
+        driver = await triggered()
+        driver.engine.store = Stubborn(driver, losses=50)
+
+        assert Reason.ACKNOWLEDGED is await driver.command("db", Acknowledged, by="bob")
+
+    async def test_given_up(self) -> None:
+        """After two seconds it is given up, and nothing was written."""
+
+        class Slow(Stubborn):
+            @override
+            async def load(self, incident_id: str) -> Claimed:
+                if self.commits == 30:
+                    an_hour_passes()
+                return await super().load(incident_id)
+
+        driver = await triggered()
+        store = driver.engine.store = Slow(driver, losses=10_000)
+        with pytest.raises(ContendedError):
+            await driver.command("db", Acknowledged, by="bob")
+
+        assert 31 == store.commits
+        assert Status.TRIGGERED is (await driver.incident("db")).status
+
+
+class TestParked:
+    """An incident that cannot be decided."""
+
+    async def test_others_go_on(self) -> None:
+        """It harms no other of its claim."""
+        driver, _ = await damaged()
+        await driver.alert("web", "web", fires=True)
+
+        assert ["alice"] == [who for _, who in driver.sent()]
+
+    async def test_alarm(self) -> None:
+        """The third time in a row an incident about it starts the catch-all, once."""
+        driver, _ = await damaged()
+        with capture_logs() as lines:
+            await driver.pass_time(timedelta(minutes=10))
+        shown = show_incident_id(driver.incidents["db"])
+        parked = [one["failures"] for one in lines if one["event"] == "incident.parked"]
+
+        assert [2, 3, 4, 5] == parked[:4]
+        assert [(MIDNIGHT + 6 * SECOND, "bob")] == driver.sent()
+        assert [f"rung cannot decide {shown}"] == [
+            notification.title for notification in driver.channels["console"].sent
+        ]
+
+    async def test_alarm_is_not_written(self) -> None:
+        """An alarm that finds no room comes with the next try, and harms no other."""
+        driver, _ = await damaged()
+        mailbox = driver.engine.mailbox = Full(driver, refusals=1)
+        await driver.pass_time(6 * SECOND)
+        await driver.take_in("web", "web", fires=True)
+        await driver.pass_time(timedelta(minutes=1))
+
+        assert 0 == mailbox.refusals
+        assert ["alice", "bob"] == sorted(who for _, who in driver.sent())
+
+    async def test_newer(self) -> None:
+        """What a newer version wrote is waited for, and nobody is told."""
+        driver, store = await damaged(is_newer=True)
+        await driver.pass_time(timedelta(minutes=1))
+        before = driver.sent()
+        store.key = "none"
+        await driver.pass_time(timedelta(minutes=1))
+
+        assert [] == before
+        assert ["alice"] == [who for _, who in driver.sent()]
+
+    async def test_never_about_itself(self) -> None:
+        """One that is about another, and cannot be decided either, leads to no third."""
+        driver, store = await damaged()
+        store.integration = INSTALLATION
+        await driver.pass_time(timedelta(minutes=10))
+
+        assert [] == driver.sent()
+        assert [] == await driver.store.summaries(frozenset(Status), 10)
+
+    async def test_without_catch_all(self) -> None:
+        """Without a catch-all policy it is in the list of incidents all the same."""
+        driver, _ = await damaged(catch_all=None)
+        await driver.pass_time(timedelta(minutes=10))
+        open_ones = await driver.store.summaries(frozenset({Status.TRIGGERED}), 10)
+
+        assert [INSTALLATION] == [one.integration for one in open_ones]
+
+
+class TestTurns:
+    """Whose turn it is."""
+
+    async def test_in_one_go(self) -> None:
+        """All the turns that one claim wants are taken in one call."""
+        turn = NotifyStep(
+            targets=(UserTarget(id="alice"), UserTarget(id="bob")),
+            each=Each.NEXT_EACH_TIME,
+        )
+        driver = Driver(Policy(id="default", steps=(turn, turn)))
+        turns = driver.engine.turns = Counting()
+        for key in ("db", "web", "disk"):
+            await driver.take_in(key, key, fires=True)
+        await driver.settle()
+
+        assert [3, 3] == turns.calls
+        assert ["bob"] * 3 == [who for _, who in driver.sent()]
+
+
+class TestAnswers:
+    """Answers that come by mail."""
+
+    async def test_with_a_policy(self) -> None:
+        """A policy that metadata names comes along with an answer from elsewhere."""
+        step = NotifyStep(
+            targets=(ScheduleTarget(id="primary"), MetadataTarget(id="also"))
+        )
+        driver = Driver(Policy(id="default", steps=(step,)), CATCH_ALL)
+        driver.rota.is_here = False
+        await driver.alert("db", "db", fires=True, labels={"also": "last"})
+
+        assert ["alice", "bob"] == [who for _, who in driver.sent()]
+        assert 1 == driver.rota.asked
+
+
+async def triggered() -> Driver:
+    """Return a driver of one open incident."""
+    driver = Driver(PAGE_ALICE)
+    await driver.alert("db", "db", fires=True)
+
+    return driver
+
+
+async def damaged(
+    catch_all: str | None = "last", *, is_newer: bool = False
+) -> tuple[Driver, "Damaged"]:
+    """Return a driver of one incident that cannot be decided, and its store."""
+    driver = Driver(PAGE_ALICE, CATCH_ALL, catch_all=catch_all)
+    store = driver.engine.store = Damaged(driver, is_newer=is_newer)
+    await driver.take_in("db", "db", fires=True)
+    await driver.settle()
+
+    return driver, store
+
+
+@dataclass
+class Stubborn:
+    """A store on which comparisons are lost, for so many commits."""
+
+    driver: Driver
+    losses: int = 0
+    commits: int = 0
+
+    async def claim(
+        self, lane: Lane, ahead_until: datetime | None = None
+    ) -> Sequence[Claimed]:
+        """Claim."""
+        return await self.driver.store.claim(lane, ahead_until)
+
+    async def load(self, incident_id: str) -> Claimed:
+        """Load."""
+        return await self.driver.store.load(incident_id)
+
+    async def commit(self, commits: Sequence[Commit]) -> Sequence[Stored]:
+        """Lose, as often as told."""
+        self.commits += 1
+        if self.commits <= self.losses:
+            return [Stored.LOST] * len(commits)
+
+        return await self.driver.store.commit(commits)
+
+    async def release(self, claimed: Sequence[Claimed], *, park: bool = False) -> None:
+        """Release."""
+        await self.driver.store.release(claimed, park=park)
+
+
+@dataclass
+class Damaged(Stubborn):
+    """A store in which the incident of one key cannot be read."""
+
+    key: str = "db"
+    integration: str | None = None
+    is_newer: bool = False
+
+    @override
+    async def claim(
+        self, lane: Lane, ahead_until: datetime | None = None
+    ) -> Sequence[Claimed]:
+        """Claim, and say which cannot be read."""
+        return [self._read(one) for one in await super().claim(lane, ahead_until)]
+
+    def _read(self, claimed: Claimed) -> Claimed:
+        if claimed.incident_id != self.driver.incidents.get(self.key):
+            return claimed
+        error = UnreadableError("incident", "is damaged", is_newer=self.is_newer)
+
+        return replace(
+            claimed,
+            incident=None,
+            mail=(),
+            unreadable=error,
+            integration=self.integration,
+        )
+
+
+@dataclass
+class Full:
+    """A mailbox that has no room, so many times."""
+
+    driver: Driver
+    refusals: int
+
+    async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+        """Refuse, as often as told."""
+        if self.refusals:
+            self.refusals -= 1
+            message = "full"
+            raise OverloadedError(message)
+
+        return await self.driver.store.append(alerts)
+
+    async def post(self, answers: Sequence[Answer]) -> None:
+        """Post."""
+        await self.driver.store.post(answers)
+
+
+@dataclass
+class Counting:
+    """Turns of which the last one is always taken; it counts what is taken at once."""
+
+    calls: list[int] = field(default_factory=list[int])
+
+    async def take(self, turns: Sequence[Turn]) -> Sequence[str]:
+        """Take the last of each."""
+        self.calls.append(len(turns))
+
+        return [turn.candidates[-1] for turn in turns]
