@@ -109,11 +109,28 @@ TABLE = (
     _row(
         "{rung:<s>}:snapn", "hash", "while in use", "how many incidents have named each"
     ),
-    _row("{rung:<s>}:out:*:timer", "zset", "until sent", "outbox: caused by a timer"),
-    _row("{rung:<s>}:out:*:opening", "zset", "until sent", "the rest of the outbox"),
+    _row(
+        "{rung:<s>}:out:*:timer",
+        "zset",
+        "until sent",
+        "an outbox tray, by channel and provider: what timers caused",
+    ),
+    _row(
+        "{rung:<s>}:out:*:opening",
+        "zset",
+        "until sent",
+        "an outbox tray, by channel and provider: what openings caused",
+    ),
     _row("{rung:<s>}:ob", "hash", "until sent", "what the outbox entries send"),
-    _row("{rung:<s>}:oa", "hash", "until sent", "tries of the outbox entries"),
-    _row("{rung:<s>}:trays", "zset", "while any waits", "outbox lists by their heads"),
+    _row(
+        "{rung:<s>}:oa", "hash", "until sent", "tries and trays of the outbox entries"
+    ),
+    _row(
+        "{rung:<s>}:trays",
+        "zset",
+        "while any waits",
+        "outbox trays to a time when nothing in them is due yet",
+    ),
     _row(SHARDS, "string", "for ever", "number of shards, fixed at first start"),
     _row(KICK, "list", "until taken", "something is due now; one item at most"),
     _row(DIRECTORY, "hash", "for ever", "configuration and its version"),

@@ -78,7 +78,7 @@ end
 local function tidy(prefix, tray)
   local first = redis.call('ZRANGE', prefix .. 'out:' .. tray, 0, 0, 'WITHSCORES')
   if first[2] then
-    redis.call('ZADD', prefix .. 'trays', 'XX', first[2], tray)
+    redis.call('ZADD', prefix .. 'trays', first[2], tray)
   else
     redis.call('ZREM', prefix .. 'trays', tray)
   end
