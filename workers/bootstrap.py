@@ -25,6 +25,7 @@ from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
+from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.purge import Purge
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
@@ -235,9 +236,10 @@ def _upkeep(
     channels = (*_channels(), INCIDENTS)
     headroom = Headroom(client, clock, settings.memory_limit)
     audit = Audit(client, store.snapshots, shards=settings.shards, channels=channels)
+    packing = Packing(client, shards=settings.shards)
     purge = Purge(client, headroom.measured, shards=settings.shards)
 
-    return RedisUpkeep(client, audit=audit, purge=purge)
+    return RedisUpkeep(client, audit=audit, packing=packing, purge=purge)
 
 
 def _heartbeat(settings: Settings) -> Heartbeat | None:
