@@ -172,8 +172,8 @@ def decode_send(data: bytes) -> Send:
 
 
 def encode_record(record: AlertRecord) -> bytes:
-    """Write what an incident remembers of an alert."""
-    return _plain(RECORD.write(record))
+    """Write what an incident remembers of an alert; over 200 bytes it is deflated."""
+    return _packed(RECORD.write(record))
 
 
 def decode_record(data: bytes) -> AlertRecord:

@@ -39,7 +39,7 @@ from engine.codec import (
     snapshot_hash,
 )
 from engine.codec.schema import CONTENTS, DICTIONARY, LETTERS
-from engine.core.alerts import AlertRecord
+from engine.core.alerts import Alert, AlertRecord, AlertStatus
 from engine.core.effects import Comment, Send
 from engine.core.events import AlertsReceived, Commented, Escalated, Event, WokeUp
 from engine.core.incident import Incident
@@ -218,6 +218,23 @@ def test_damaged_history(body: bytes) -> None:
     deflate = zlib.compressobj(6, zlib.DEFLATED, WINDOW_BITS, zdict=DICTIONARY)
     with pytest.raises(UnreadableError, match="damaged"):
         decode_history(b"1z" + deflate.compress(body) + deflate.flush())
+
+
+def test_record() -> None:
+    """A long record is deflated; a bare one takes a few bytes."""
+    alert = Alert(
+        id="i",
+        fingerprint="f",
+        status=AlertStatus.FIRING,
+        title="High latency",
+        labels={"alertname": "High", "description": "x" * 300},
+    )
+    full = AlertRecord.of(alert, NOW, is_bare=False)
+    bare = AlertRecord.of(alert, NOW, is_bare=True)
+
+    assert encode_record(full).startswith(b"1z")
+    assert full == decode_record(encode_record(full))
+    assert len(encode_record(bare)) < 50
 
 
 STEPS: list[dict[str, Any]] = [
