@@ -17,6 +17,7 @@ from engine.adapters.redis.client import Argument, Client, RefusedError, Reply
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.store import RedisStore
+from engine.adapters.redis.upkeep import RedisUpkeep
 from engine.ports import Claimed, Commit, Lane, Repair, RoutedAlert, Stored
 from policies.policy import Policy, Snapshot
 from tests.contract.making import (
@@ -243,6 +244,32 @@ class TestAudit:
 
         assert before == await contents(on.redis)
 
+    async def test_cut_off(self, on: OnRedis) -> None:
+        """Wherever an audit was cut off, the next one finds what is left to repair."""
+        count = 0
+        for after in range(WRITES_MAX):
+            await on.redis.flushdb()
+            await set_time(on.redis, START)
+            fresh = OnRedis(on.redis, on.clock)
+            opened = await an_open_one(fresh, START + SECOND)
+            await fresh.mailbox.append([a_firing()])
+            sound = await lanes(fresh, opened)
+            for lane in Lane:
+                await fresh.lose(opened.incident_id, lane)
+            await on.redis.delete(KICKED)
+            scripts = SCRIPTS | {Name.AUDIT: torn(SCRIPTS[Name.AUDIT], after)}
+            client = Client(on.redis, wake_jobs(), on.observed.append, scripts)
+            try:
+                await audited_by(upkeep_on(client, fresh.store, nothing))
+            except RefusedError:
+                count += 1
+            else:
+                break
+            await audited(fresh)
+            assert sound == await lanes(fresh, opened)
+
+        assert 2 < count < WRITES_MAX
+
     async def test_wrong_arguments(self, on: OnRedis) -> None:
         """A wrong argument is refused before anything is written."""
         await closed_one(on)
@@ -252,6 +279,21 @@ class TestAudit:
                 await on.client.run(name, keys.prefix(0), "x", "y", "z")
 
         assert before == await contents(on.redis)
+
+
+async def audited_by(upkeep: RedisUpkeep) -> None:
+    """Audit everything."""
+    found = await upkeep.audit()
+    while found.after is not None:
+        found = await upkeep.audit(found.after)
+
+
+async def lanes(on: OnRedis, claimed: Claimed) -> list[float | None]:
+    """Return where an incident stands in each lane."""
+    return [
+        await on.redis.zscore(shared(claimed, lane), claimed.incident_id)
+        for lane in Lane
+    ]
 
 
 def opening(claimed: Claimed, due: datetime) -> Commit:
