@@ -414,7 +414,7 @@ class Outbox(Protocol):
 
         The provider with the fewest under way comes first, and takes a slot only while
         more are free than it has: unless each slot has a provider of its own, one that
-        comes later finds a slot, however many hang. Of a provider's notifications, those
+        comes later finds a slot, however many hang. Of a provider's notifications those
         caused by a timer and those caused by an opening share its slots: the cause with
         fewer under way comes first. Where two are even, who is due for longer does.
         """

@@ -2,8 +2,8 @@
 Asking: questions of walks and calls that the outside world answers.
 
 Each has a deadline that is a timer like any other, and a generation: an answer to an
-earlier question is stale. A look-up that meets its deadline is asked for again: what was
-known last does then, and somebody asks anew only if nothing was.
+earlier question is stale. A look-up that meets its deadline is asked for again: what
+was known last does then, and somebody asks anew only if nothing was.
 """
 
 from dataclasses import replace

@@ -80,7 +80,12 @@ TABLE = (
         "{rung:<s>}:i:*", "hash", "until purged", "an incident: revision, state, counts"
     ),
     _row("{rung:<s>}:m:*", "list", "until read", "its mailbox: alerts, answers"),
-    _row("{rung:<s>}:h:*", "list", "until purged", "its history, an entry an event"),
+    _row(
+        "{rung:<s>}:h:*",
+        "list",
+        "until purged",
+        "its history, as far as it is not packed",
+    ),
     _row("{rung:<s>}:a:*", "hash", "until purged", "its alerts by fingerprint"),
     _row("{rung:<s>}:k:*", "string", "until resolved", "dedup key to open incident"),
     _row(
@@ -105,6 +110,9 @@ TABLE = (
     _row("{rung:<s>}:team:*", "zset", "until purged", "incidents of a team"),
     _row("{rung:<s>}:teamless", "zset", "until purged", "those of the default team"),
     _row("{rung:<s>}:over", "zset", "until purged", "when each of them was closed"),
+    _row(
+        "{rung:<s>}:pack", "zset", "until packed", "closed incidents, history unpacked"
+    ),
     _row("{rung:<s>}:snap", "hash", "while in use", "policy snapshots by hash"),
     _row(
         "{rung:<s>}:snapn", "hash", "while in use", "how many incidents have named each"
