@@ -413,10 +413,10 @@ class Outbox(Protocol):
         Take notifications that are due, as far as there is room, for a lease of 3 s.
 
         The provider with the fewest under way comes first, and takes a slot only while
-        more are free than it has: however many hang, one that does not finds a slot,
-        as long as not every slot has a provider of its own. With each, the cause that
-        has fewer under way comes first, a timer or an opening; where they are even,
-        what is due for longer. What nothing gives way to comes in the order it is due.
+        more are free than it has: unless each slot has a provider of its own, one that
+        comes later finds a slot, however many hang. Of a provider's notifications those
+        caused by a timer and those caused by an opening share its slots: the cause with
+        fewer under way comes first. Where two are even, who is due for longer does.
         """
         ...
 

@@ -22,7 +22,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from engine.adapters.lookups.table import TableLookup
 from engine.adapters.memory import (
     MemoryChannel,
     MemoryOutbox,
@@ -39,6 +38,7 @@ from tests.support.crashing import (
     Mortal,
 )
 from tests.support.driver import Driver
+from tests.support.look_ups import Rota
 from tests.support.outcomes import Comparison, Outcome, outcome_of
 from tests.support.spoilt import (
     CatchesAll,
@@ -187,11 +187,13 @@ async def test_who_catches_its_end_is_found() -> None:
     """Who catches that the process was killed does not go on with it."""
     story, course = (
         read(SCENARIOS_BY_NAME[PLAIN]),
-        Course(spoilt={TableLookup: CatchesAll}),
+        Course(spoilt={Rota: CatchesAll}),
     )
     with capture_logs():
         told = await tell(story, course)
-        kill = Kill(told.calls.index("TableLookup.who"), is_after=False)
+        kill = Kill(told.calls.index("Rota.who"), is_after=False)
 
-        with pytest.RaisesGroup(pytest.RaisesExc(AssertionError, match=CAUGHT)):
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(AssertionError, match=CAUGHT), flatten_subgroups=True
+        ):
             await tell(story, replace(course, kill=kill))

@@ -137,7 +137,8 @@ class Scenario:
                 driver.incidents[name] = driver.incidents[key]
             case "look-ups", [state]:
                 driver.rota.is_here = state == "here"
-                driver.rota.is_silent = state == "silent"
+                driver.rota.is_silent = state == "lost"
+                driver.rota.is_failing = state == "failing"
             case "older-resolve", [key]:
                 return await driver.older_resolve(key)
             case "new-occurrence", [fingerprint]:

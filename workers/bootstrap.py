@@ -29,6 +29,7 @@ from engine.adapters.redis.health import Check, check_server, check_shards
 from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
+from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.purge import Purge
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
@@ -253,9 +254,10 @@ def _upkeep(
 ) -> RedisUpkeep:
     headroom = Headroom(client, clock, settings.memory_limit)
     audit = Audit(client, store.snapshots, shards=settings.shards)
+    packing = Packing(client, shards=settings.shards)
     purge = Purge(client, headroom.measured, shards=settings.shards)
 
-    return RedisUpkeep(client, audit=audit, purge=purge)
+    return RedisUpkeep(client, audit=audit, packing=packing, purge=purge)
 
 
 def _heartbeat(settings: Settings, http: OutboundHttp) -> Heartbeat | None:

@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 import httpx2
 
-from engine.adapters.addresses import Address, Network, is_listed, is_public
+from engine.adapters.networks import Address, Network, is_listed, is_public
 from engine.errors import EngineError
 
 ALLOW = "RUNG_WEBHOOK_ALLOW"

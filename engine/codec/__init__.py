@@ -7,7 +7,7 @@ wrote is refused by name, so that it can be left for a process that knows it.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -136,6 +136,37 @@ def decode_entry(data: bytes) -> Entry:
         raise UnreadableError("history", str(error)) from error
 
 
+def encode_history(lines: Sequence[bytes]) -> bytes:
+    """
+    Pack lines of history into one.
+
+    Each is kept as it is, whatever version wrote it; ours are inflated first, since
+    together they become much smaller than each alone.
+    """
+    whole = [_inflated(line) for line in lines]
+
+    return _deflated(b"".join(b"%d:%s" % (len(line), line) for line in whole))
+
+
+def decode_history(data: bytes) -> list[bytes]:
+    """
+    Unpack lines of history.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    body, lines, begin = _body("history", data), [], 0
+    while begin < len(body):
+        colon = body.find(b":", begin)
+        length = body[begin : max(colon, begin)]
+        begin = colon + 1 + int(length) if length.isdigit() else len(body) + 1
+        if begin > len(body):
+            raise UnreadableError("history", "is damaged")
+        lines.append(body[colon + 1 : begin])
+
+    return lines
+
+
 def encode_send(send: Send) -> bytes:
     """Write an outbox entry."""
     return _plain(SEND.write(send))
@@ -152,8 +183,8 @@ def decode_send(data: bytes) -> Send:
 
 
 def encode_record(record: AlertRecord) -> bytes:
-    """Write what an incident remembers of an alert."""
-    return _plain(RECORD.write(record))
+    """Write what an incident remembers of an alert; over 200 bytes it is deflated."""
+    return _packed(RECORD.write(record))
 
 
 def decode_record(data: bytes) -> AlertRecord:
@@ -265,9 +296,22 @@ def _packed(value: dict[str, Any]) -> bytes:
     written = orjson.dumps(value)
     if len(written) <= DEFLATE_OVER_BYTES:
         return PLAIN + written
+
+    return _deflated(written)
+
+
+def _deflated(written: bytes) -> bytes:
     deflate = zlib.compressobj(6, zlib.DEFLATED, WINDOW_BITS, zdict=DICTIONARY)
 
     return DEFLATED + deflate.compress(written) + deflate.flush()
+
+
+def _inflated(line: bytes) -> bytes:
+    """Undo the packing of a line of our version; another one is left as it is."""
+    try:
+        return PLAIN + _body("history", line)
+    except UnreadableError:
+        return line
 
 
 def _read(what: str, data: bytes) -> dict[str, Any]:

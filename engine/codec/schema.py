@@ -67,7 +67,17 @@ ALERT = Shape(
     link="u",
     unread="x",
 )
-RECORD = Shape(AlertRecord, status="s", title="t", starts_at="b", changed_at="c")
+RECORD = Shape(
+    AlertRecord,
+    status="s",
+    title="t",
+    starts_at="b",
+    changed_at="c",
+    labels="l",
+    message="m",
+    link="u",
+    is_bare="x",
+)
 RESPONDER = Shape(Responder, (RULE,), person="p", target="t", why="w", rules="r")
 COMMENT = Shape(Comment, id="i", text="x")
 STEP = Shape(StepRef, policy="p", step="s")
@@ -87,7 +97,7 @@ WALK = Shape(
     left_at="l",
     pause="z",
     asked_at="a",
-    is_recalling="k",
+    recalls="k",
     candidates="c",
     is_waited="w",
     entered="e",
@@ -122,7 +132,7 @@ CALL = Shape(
     due="d",
     order="o",
     asked_at="a",
-    is_recalling="k",
+    recalls="k",
     targets="t",
     urgency="u",
     channels="c",

@@ -7,9 +7,10 @@ started; a source that gives no start has no late notices.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 
 class AlertStatus(StrEnum):
@@ -52,12 +53,42 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRecord:
-    """What an incident remembers of one of its alerts."""
+    """
+    What an incident remembers of one of its alerts.
+
+    Attributes:
+        is_bare: Whether it came when there was no room for what it says any more: then
+            only what decides is remembered.
+    """
 
     status: AlertStatus
-    title: str
+    title: str = ""
     starts_at: datetime | None = None
     changed_at: datetime
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    message: str = ""
+    link: str = ""
+    is_bare: bool = False
+
+    @classmethod
+    def of(cls, alert: Alert, at: datetime, *, is_bare: bool) -> Self:
+        """Remember a notice that came at this time."""
+        bare = cls(
+            status=alert.status,
+            starts_at=alert.starts_at,
+            changed_at=at,
+            is_bare=is_bare,
+        )
+        if is_bare:
+            return bare
+
+        return replace(
+            bare,
+            title=alert.title,
+            labels=alert.labels,
+            message=alert.message,
+            link=alert.link,
+        )
 
     @property
     def is_firing(self) -> bool:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from engine.core.asking import (
+    RECALLS_MAX,
     ask_whose_turn,
     asking_call,
     put_call,
@@ -100,7 +101,7 @@ def give_up(incident: Incident, walk: Walk, at: datetime) -> Decision:
     """
     Go on without the answer that a walk has waited for long enough.
 
-    A look-up is asked once more, for what was known last: without that, nobody.
+    A look-up is asked again, for what was known last; in the end it is nobody.
     """
     assert walk.asked_at is not None
     if walk.candidates:
@@ -112,7 +113,7 @@ def give_up(incident: Incident, walk: Walk, at: datetime) -> Decision:
     if not isinstance(step, NotifyStep):
         onward = branch_to(incident, walk, None, walk.asked_at)
         return changed(onward, reason=Reason.LOOK_UP_TIMED_OUT)
-    if not walk.is_recalling:
+    if walk.recalls < RECALLS_MAX:
         asked, question = recall_who(incident, walk, step, at)
         return Decision(
             incident=asked, effects=(question,), reason=Reason.LOOK_UP_TIMED_OUT
@@ -124,7 +125,7 @@ def give_up(incident: Incident, walk: Walk, at: datetime) -> Decision:
 
 def give_up_call(incident: Incident, call: Call, at: datetime) -> Decision:
     """Go on without the answer to a call, as a walk does."""
-    if not call.is_recalling:
+    if call.recalls < RECALLS_MAX:
         asked, question = recall_for_call(incident, call, at)
         return Decision(
             incident=asked, effects=(question,), reason=Reason.LOOK_UP_TIMED_OUT
@@ -223,7 +224,7 @@ def _answer_call(
         call,
         due=call.asked_at + LOOK_AGAIN_EVERY,
         asked_at=None,
-        is_recalling=False,
+        recalls=0,
     )
     request = _request_of(incident, call, call.asked_at)
     incident = put_call(incident, call, later if is_again else None)

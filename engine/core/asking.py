@@ -2,8 +2,8 @@
 Asking: questions of walks and calls that the outside world answers.
 
 Each has a deadline that is a timer like any other, and a generation: an answer to an
-earlier question is stale. A look-up that meets its deadline is asked once more, for
-what was known last: whoever answers that waits for nobody.
+earlier question is stale. A look-up that meets its deadline is asked for again: what
+was known last does then, and somebody asks anew only if nothing was.
 """
 
 from dataclasses import replace
@@ -19,7 +19,10 @@ from policies.targets import AnyTarget, MetadataTarget, PolicyTarget
 
 # An adapter's time-out plus a second; EXECUTION 4 allows at most this.
 LOOK_UP_PATIENCE = timedelta(seconds=4)
-RECALL_PATIENCE = timedelta(seconds=1)
+# A process that lives says by the deadline that a look-up failed. Without an answer it
+# is gone, and another one asks again; but what kills whoever asks must not hold up an
+# escalation for ever.
+RECALLS_MAX = 2
 TURN_PATIENCE = timedelta(seconds=1)
 
 
@@ -56,12 +59,8 @@ def recall_who(
     incident: Incident, walk: Walk, step: NotifyStep, at: datetime
 ) -> tuple[Incident, LookUp]:
     """Have a walk whose look-up met its deadline ask what was known last."""
-    question = replace(
-        _question_of_walk(incident, walk, step, at),
-        deadline=at + RECALL_PATIENCE,
-        is_recall=True,
-    )
-    waiting = changed(walk, due=question.deadline, is_recalling=True)
+    question = replace(_question_of_walk(incident, walk, step, at), is_recall=True)
+    waiting = changed(walk, due=question.deadline, recalls=walk.recalls + 1)
 
     return put_walk(incident, walk, waiting), question
 
@@ -150,7 +149,7 @@ def ask_for_call(
         generation=call.generation + 1,
         due=at + LOOK_UP_PATIENCE,
         asked_at=at,
-        is_recalling=False,
+        recalls=0,
     )
 
     return put_call(incident, call, asking), _question_of_call(incident, asking, at)
@@ -163,8 +162,8 @@ def recall_for_call(
     recalling = changed(
         call,
         generation=call.generation + 1,
-        due=at + RECALL_PATIENCE,
-        is_recalling=True,
+        due=at + LOOK_UP_PATIENCE,
+        recalls=call.recalls + 1,
     )
     question = _question_of_call(incident, recalling, at)
 

@@ -44,7 +44,7 @@ class LookUp:
     Attributes:
         walk: What asks: a walk, or a call outside of one.
         is_recall: Whether it was asked before and waited for in vain: then what was
-            known last has to do, and the answer comes at once.
+            known last does, if anything is.
         channels: Exactly these, in place of the urgency's.
         team: Whose default schedule and members are meant where none is named.
     """

@@ -128,7 +128,7 @@ def _at_step(incident: Incident, main: Walk, step: int, at: datetime) -> Inciden
         due=at,
         left_at=at,
         asked_at=None,
-        is_recalling=False,
+        recalls=0,
         candidates=(),
         is_waited=False,
     )

@@ -71,8 +71,7 @@ class Walk:
         left_at: When the step before ran: waits count from there.
         pause: How long it waits beside that, between two rounds or for the fallback.
         asked_at: When the step that waits for an answer ran; None if none does.
-        is_recalling: Whether its look-up met the deadline, and what was known last is
-            asked for now.
+        recalls: How often its look-up met the deadline, and was asked for again.
         candidates: Whom the answer to a look-up named, while a turn is asked for.
         is_waited: Whether the step's own wait or window is what it waits for.
         entered: How many policies it has entered by branch or fallback.
@@ -96,7 +95,7 @@ class Walk:
     left_at: datetime
     pause: timedelta = timedelta(0)
     asked_at: datetime | None = None
-    is_recalling: bool = False
+    recalls: int = 0
     candidates: tuple[Responder, ...] = ()
     is_waited: bool = False
     entered: int = 0
@@ -153,7 +152,7 @@ class Call:
     Attributes:
         due: The deadline of its answer; or, of one that looks again, when it asks.
         asked_at: When it asked; None while it waits for its time.
-        is_recalling: As of a walk.
+        recalls: As of a walk.
         step: The step it looks up again; None for what somebody asked for.
     """
 
@@ -162,7 +161,7 @@ class Call:
     due: datetime
     order: int
     asked_at: datetime | None = None
-    is_recalling: bool = False
+    recalls: int = 0
     targets: tuple[AnyTarget, ...] = ()
     urgency: str
     channels: tuple[str, ...] = ()

@@ -14,6 +14,8 @@ from engine.core.walk import put_walk
 from engine.directory import ResolveWhen
 
 SEEN_MAX = 8
+# Of so many alerts of an incident is kept what they say; of more only what decides.
+BODIES_MAX = 500
 # Of several things that alerts of one event mean, the first is its reason.
 ORDER_OF_NEWS = (
     Reason.ALERT_JOINED,
@@ -83,9 +85,8 @@ def _recorded(
     """Remember what a notice says of its alert."""
     fires = alert.status is AlertStatus.FIRING
     was_firing = known is not None and known.is_firing
-    record = AlertRecord(
-        status=alert.status, title=alert.title, starts_at=alert.starts_at, changed_at=at
-    )
+    is_bare = known.is_bare if known else incident.alert_count >= BODIES_MAX
+    record = AlertRecord.of(alert, at, is_bare=is_bare)
 
     return changed(
         see(incident, alert.id),

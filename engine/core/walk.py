@@ -307,7 +307,7 @@ def _left(walk: Walk, at: datetime) -> Walk:
         left_at=at,
         pause=NO_TIME,
         asked_at=None,
-        is_recalling=False,
+        recalls=0,
         candidates=(),
         is_waited=False,
     )

@@ -61,10 +61,14 @@ class Directions:
     snapshots: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
 
     async def resolve(
-        self, question: LookUp, known: Snapshot
+        self, question: LookUp, known: Snapshot, *, is_final: bool = False
     ) -> tuple[TargetsResolved, Snapshot] | Unanswered:
-        """Say who is behind the targets, in the order named, if that is known here."""
-        finder = self._responders()
+        """
+        Say who is behind the targets, in the order named, if that is known here.
+
+        With `is_final` everybody was asked: what is not known by now has failed.
+        """
+        finder = self._responders(is_final=is_final)
         found = [
             (str(target), finder.turn_of(target), await finder.behind(target, question))
             for target in question.targets
@@ -83,11 +87,11 @@ class Directions:
 
     def ask(self, incident_id: str, unanswered: Unanswered) -> None:
         """Have it asked outside; the answer comes into the incident's mailbox."""
-        question = replace(unanswered.question, is_recall=True)
+        question = unanswered.question
 
         async def answer() -> TargetsResolved:
-            resolved = await self.resolve(question, NO_POLICIES)
-            assert not isinstance(resolved, Unanswered), "who recalls asks nobody"
+            resolved = await self.resolve(question, NO_POLICIES, is_final=True)
+            assert not isinstance(resolved, Unanswered)
             return resolved[0]
 
         self.look_ups.start(
@@ -214,9 +218,12 @@ class Directions:
 
         return opened, snapshot
 
-    def _responders(self) -> Responders:
+    def _responders(self, *, is_final: bool = False) -> Responders:
         return Responders(
-            directory=self.directory, look_ups=self.look_ups, channels=self.channels
+            directory=self.directory,
+            look_ups=self.look_ups,
+            channels=self.channels,
+            is_final=is_final,
         )
 
     def _snapshot(self, policy: Policy) -> Snapshot:

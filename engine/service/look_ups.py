@@ -145,17 +145,18 @@ class LookUps:
 
         return _told(fresh) if fresh else None
 
-    async def recall(self, target: Target, at: datetime) -> Told | Failed:
-        """Say who is behind a target by what is known, or was known last."""
+    async def recall(self, target: Target, at: datetime) -> Told | Failed | None:
+        """Say who is behind a target, now or when it was last known; None: never."""
         told = await self.now(target, at)
         if told is not None:
             return told
         try:
             known = await self._last_known.recall(str(target))
         except EngineError as error:
-            return Failed(problem=str(error))
+            log.warning("look_up.not_recalled", target=str(target), error=str(error))
+            return None
         if known is None:
-            return Failed(problem="no answer, and none that is known from before")
+            return None
         log.warning("look_up.recalled", target=str(target), known_at=str(known.at))
         why = f"{known.answer.reason} at {known.at:%Y-%m-%d %H:%M} UTC, known last"
 

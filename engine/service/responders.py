@@ -71,11 +71,13 @@ class Responders:
 
     Attributes:
         channels: Those that are configured; a method on another reaches nobody.
+        is_final: Whether everybody was asked: what is not known by now has failed.
     """
 
     directory: Directory
     look_ups: LookUps
     channels: frozenset[str]
+    is_final: bool = False
 
     async def behind(  # noqa: C901 - one arm for each kind
         self, target: AnyTarget | Named, question: LookUp
@@ -162,11 +164,12 @@ class Responders:
             if team is None or team.schedule is None:
                 return Found()
             target = ScheduleTarget(id=team.schedule)
-        ask = self.look_ups.recall if question.is_recall else self.look_ups.now
+        is_recall = question.is_recall or self.is_final
+        ask = self.look_ups.recall if is_recall else self.look_ups.now
         told = await ask(target, question.at)
-        if told is None:
+        if told is None and not self.is_final:
             return Found(unanswered=target)
-        if isinstance(told, Failed):
+        if told is None or isinstance(told, Failed):
             return Found(problem=FAILED, is_fixed=False)
 
         return Found(

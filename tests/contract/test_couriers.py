@@ -97,15 +97,18 @@ class HandOutbox(Watched):
 
     Attributes:
         runs: Not set while the process is stopped, as by SIGSTOP.
+        answers: What claims wait for.
         meanwhile: What happens before the first answer to *begin* comes in.
         failures: So many outcomes and renewals cannot be written.
     """
 
     outbox: Outbox | None = None
     runs: anyio.Event = field(default_factory=anyio.Event)
+    answers: anyio.Event | None = None
     meanwhile: Callable[[], object] | None = None
     failures: int = 0
     asked: int = 0
+    claims: int = 0
     finished: list[Delivery] = field(default_factory=list[Delivery])
     renewed: list[int] = field(default_factory=list[int])
 
@@ -120,7 +123,12 @@ class HandOutbox(Watched):
         return self.outbox
 
     async def claim(self, rooms: Sequence[Room]) -> Sequence[Delivery]:
-        """Claim."""
+        """Claim, as soon as it is answered."""
+        self.claims += 1
+        self.say()
+        if self.answers is not None:
+            await self.answers.wait()
+
         return await self.of().claim(rooms)
 
     async def renew(self, deliveries: Sequence[Delivery]) -> None:
@@ -322,6 +330,38 @@ class TestLeases:
 
         assert [(1, Outcome.SENT)] == await outcomes(backend, claimed.incident_id)
         assert ["good"] == process.channel.begun
+
+
+class TestEnd:
+    """What is waited for when a process is told to stop."""
+
+    async def test_claim_under_way(self, backend: Backend) -> None:
+        """What a claim that was under way brings is sent to its end; nothing more is."""
+        process = Process(backend)
+        ended = anyio.Event()
+
+        async def end() -> None:
+            await process.couriers.stop()
+            ended.set()
+
+        async with process.running(), anyio.create_task_group() as tasks:
+            await an_open_one(backend, sends=[to("hung-0")])
+            process.outbox.answers = anyio.Event()
+            tasks.start_soon(process.couriers.deliver)
+            await process.outbox.until(lambda: process.outbox.claims == 2)
+            tasks.start_soon(end)
+            await anyio.wait_all_tasks_blocked()
+            process.outbox.answers.set()
+            await process.channel.until(lambda: process.channel.begun == ["hung-0"])
+            ended_before = ended.is_set()
+            process.channel.answers.set()
+            with anyio.fail_after(PATIENCE_SECONDS):
+                await ended.wait()
+            await process.couriers.deliver()
+
+        assert not ended_before
+        assert 2 == process.outbox.claims
+        assert ["hung-0"] == process.channel.begun
 
 
 class TestBegin:

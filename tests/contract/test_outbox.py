@@ -175,10 +175,14 @@ class TestClaim:
         assert {3, 4} == {one.by_timer for one in busy.values()}
         assert {"good": 1} == providers(found)
 
-    async def test_oldest_provider_first(self, backend: Backend) -> None:
+    @pytest.mark.parametrize(("early", "late"), [("a", "b"), ("b", "a"), ("a", "a2")])
+    async def test_oldest_provider_first(
+        self, backend: Backend, early: str, late: str
+    ) -> None:
         """Among providers with as many under way, who waits longest comes first."""
-        sends = [*sends_to("late", 2, due=START + SECOND), *sends_to("early", 2)]
-        await an_open_one(backend, sends=sends)
+        later = sends_to("late", 2, due=START + SECOND)
+        await an_open_one(backend, key=late, sends=later)
+        await an_open_one(backend, key=early, sends=sends_to("early", 2))
         await backend.advance(SECOND)
         [found] = await backend.outbox.claim([a_room(slots=1)])
 
@@ -346,10 +350,12 @@ class TestFinish:
         await backend.advance(5 * SECOND - MILLISECOND)
         early = await attempts(backend)
         await backend.advance(MILLISECOND)
+        [again] = await backend.outbox.claim([a_room()])
 
         assert [] == early
-        assert [2] == await attempts(backend)
+        assert 2 == again.attempt
         assert [] == await reports(backend, claimed.incident_id)
+        assert await backend.outbox.begin(again)
 
     async def test_failure_of_an_old_attempt(self, backend: Backend) -> None:
         """A failure counts only from the latest attempt."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from engine.core.alerts import AlertRecord
 from engine.core.incident import Status
 from engine.core.reasons import Reason
 from engine.errors import UnknownIncidentError
@@ -182,6 +183,24 @@ class TestClaim:
         assert "db1" in found.incident.alerts
         assert "new" not in found.incident.alerts
         assert 1 == without.incident.alert_count
+
+    async def test_bodies(self, backend: Backend) -> None:
+        """What was remembered of an alert is there when it is heard of again."""
+        await backend.mailbox.append([a_firing()])
+        claimed = await claimed_by_mail(backend)
+        alert = replace(a_firing().alert, message="99 %" * 100, link="https://graph")
+        records = {
+            "db1": AlertRecord.of(alert, START, is_bare=False),
+            "db2": AlertRecord.of(alert, START, is_bare=True),
+        }
+        incident = replace(an_incident(claimed), alerts=records, alert_count=2)
+        await done(backend, a_commit(claimed, incident))
+        again = [a_firing(fingerprint=name) for name in records]
+        await backend.mailbox.append(again)
+        [found] = await backend.another().store.claim(Lane.MAIL)
+        assert found.incident
+
+        assert records == found.incident.alerts
 
 
 class TestLoad:

@@ -8,6 +8,7 @@ import pytest
 
 from engine.core.events import Outcome
 from engine.core.incident import Status
+from engine.core.reasons import Reason
 from engine.errors import UnknownIncidentError
 from engine.ports import Claimed, Lane, Posting, Repair, Stored
 from tests.contract.backends import Backend
@@ -19,6 +20,7 @@ from tests.contract.making import (
     a_firing,
     a_room,
     a_send,
+    an_entry,
     an_open_one,
     done,
     resolved,
@@ -197,6 +199,101 @@ class TestAudit:
 
         assert timedelta(0) == max(early.values())
         assert 2 * MINUTE == late["due"]
+
+
+async def packed(backend: Backend) -> int:
+    """Pack all that waits; count it."""
+    count = 0
+    while found := await backend.upkeep.pack():
+        count += found
+
+    return count
+
+
+class TestPack:
+    """What is packed, and that nobody sees a difference."""
+
+    async def test_when(self, backend: Backend) -> None:
+        """The history of a closed incident is packed once, a minute after its last."""
+        await an_open_one(backend, key="open")
+        await closed_one(backend)
+        at_once = await packed(backend)
+        await backend.advance(MINUTE - MILLISECOND)
+        early = await packed(backend)
+        await backend.advance(MILLISECOND)
+
+        assert [0, 0] == [at_once, early]
+        assert 1 == await packed(backend)
+        assert 0 == await packed(backend)
+
+    async def test_reading(self, backend: Backend) -> None:
+        """It reads the same before and after."""
+        opened = await an_open_one(backend)
+        assert opened.incident
+        lines = tuple(an_entry(START + n * SECOND) for n in range(300))
+        closing = a_commit(opened, resolved(opened.incident), history=lines)
+        await done(backend, closing)
+        before = await backend.reader.history(opened.incident_id)
+        await backend.advance(MINUTE)
+        count = await packed(backend)
+        loaded = await backend.store.load(opened.incident_id)
+
+        assert 1 == count
+        assert 301 == len(before) == loaded.history_count
+        assert before == await backend.reader.history(opened.incident_id)
+
+    async def test_going_on(self, backend: Backend) -> None:
+        """After a packing it goes on: late events, a reopening, another close."""
+        before = await closed_one(backend)
+        expected = list(await backend.reader.history(before.incident_id))
+        assert before.incident
+        counts = []
+        for number in range(6):
+            await backend.advance(MINUTE)
+            counts.append(await packed(backend))
+            loaded = await backend.store.load(before.incident_id)
+            assert len(expected) == loaded.history_count
+            line = an_entry(START + number * SECOND, Reason.LATE)
+            is_open = number in {2, 3}
+            after = before.incident if is_open else resolved(before.incident)
+            await done(backend, a_commit(loaded, after, history=(line,)))
+            expected.append(line)
+
+        assert [1, 1, 1, 0, 0, 1] == counts
+        assert expected == list(await backend.reader.history(before.incident_id))
+
+    async def test_without_history(self, backend: Backend) -> None:
+        """A commit that adds nothing to a packed history changes nothing of it."""
+        before = await closed_one(backend)
+        expected = await backend.reader.history(before.incident_id)
+        await backend.advance(MINUTE)
+        await packed(backend)
+        loaded = await backend.store.load(before.incident_id)
+        await done(backend, a_commit(loaded, history=(), repeats=1))
+
+        assert expected == await backend.reader.history(before.incident_id)
+        assert 0 == await packed(backend)
+
+    async def test_lost_beside(self, backend: Backend) -> None:
+        """A packing makes nobody lose who decides meanwhile."""
+        before = await closed_one(backend)
+        loaded = await backend.store.load(before.incident_id)
+        await backend.advance(MINUTE)
+        await packed(backend)
+        await done(backend, a_commit(loaded))
+
+        assert 3 == len(await backend.reader.history(before.incident_id))
+
+    async def test_purged(self, backend: Backend) -> None:
+        """A packed history is purged like another."""
+        before = await closed_one(backend)
+        await backend.advance(MINUTE)
+        await packed(backend)
+        count = await purged(backend)
+        with pytest.raises(UnknownIncidentError):
+            await backend.reader.history(before.incident_id)
+
+        assert 1 == count
 
 
 class TestPurge:

@@ -141,7 +141,7 @@ def test_too_late() -> None:
 def test_asked_afresh() -> None:
     """A later step asks anew, and waits its whole time again."""
     world = asking(notify("user:alice"), notify("user:bob"))
-    world.advance(5 * SECOND)
+    world.advance(12 * SECOND)
     third = world.of(LookUp)[-1]
 
     assert not third.is_recall
@@ -243,7 +243,7 @@ def test_call_without_answer() -> None:
     """Somebody who is named by hand and cannot be looked up was not reached."""
     world = asking(wait("1h"))
     world.command(Escalated, targets=(UserTarget(id="bob"),))
-    world.advance(5 * SECOND)
+    world.advance(12 * SECOND)
 
     assert Reason.LOOK_UP_TIMED_OUT is world.reasons[-1]
     assert () == world.incident.calls

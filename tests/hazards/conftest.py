@@ -8,6 +8,7 @@ from pathlib import Path
 import arq.utils
 import arq.worker
 import pytest
+from redis import Redis
 
 from tests.hazards.naive import Naive
 from tests.hazards.stage import Stage
@@ -39,6 +40,7 @@ def _stage(server: RunningServer, tmp_path: Path) -> Stage:
 
 
 @pytest.fixture(name="naive")
-def _naive(server: RunningServer, tmp_path: Path) -> Naive:
+def _naive(server: RunningServer, tmp_path: Path) -> Iterator[Naive]:
     """Return stock arq on a server, without a worker."""
-    return Naive(server, tmp_path)
+    with Redis.from_url(server.url, decode_responses=True) as client:
+        yield Naive(server, tmp_path, client)

@@ -11,18 +11,19 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import orjson
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.constants import default_queue_name, in_progress_key_prefix, job_key_prefix
 from arq.worker import Worker
+from redis import Redis
 
-from tests.support.processes import Rung, eventually, running_module
+from tests.support.processes import PATIENCE_SECONDS, Rung, eventually, running_module
 from tests.support.servers import RunningServer
 
 MODULE = "tests.hazards.naive"
@@ -31,7 +32,6 @@ STEP, NOTES, MAY_END = "naive:step", "naive:notes", "naive:may-end"
 KILL_BETWEEN = "NAIVE_KILLED_BETWEEN"
 STEP_SECONDS = 0.2
 LOOK_AGAIN_SECONDS = 0.02
-T = TypeVar("T")
 Context = dict[Any, Any]
 
 
@@ -67,43 +67,22 @@ class Naive:
 
     server: RunningServer
     directory: Path
+    client: Redis
     outputs: list[Path] = field(default_factory=list[Path])
 
-    def enqueue(self, function: str, *arguments: object, **options: Any) -> list[str]:
-        """Enqueue a job as one does; return the ids of all that wait."""
+    def enqueue(self, function: str, *arguments: object, **options: Any) -> None:
+        """Enqueue a job for each of the arguments, as one does; if none, one without."""
 
-        async def enqueue(redis: ArqRedis) -> list[str]:
-            await redis.enqueue_job(function, *arguments, **options)
-            names = await redis.zrange(default_queue_name, 0, -1)
-            return [name.decode() for name in names]
+        async def enqueue(redis: ArqRedis) -> None:
+            each: list[tuple[object, ...]] = [(given,) for given in arguments] or [()]
+            for given in each:
+                await redis.enqueue_job(function, *given, **options)
 
-        return self.ask(enqueue)
-
-    def ask(self, what: Callable[[ArqRedis], Awaitable[T]]) -> T:
-        """Do something with a pool."""
-
-        async def ask() -> T:
-            async with self.pool() as redis:
-                return await what(redis)
-
-        return anyio.run(ask)
-
-    @asynccontextmanager
-    async def pool(self, **options: Any) -> Any:
-        """Connect to the server, as arq does."""
-        redis = await create_pool(RedisSettings.from_dsn(self.server.url), **options)
-        try:
-            yield redis
-        finally:
-            await redis.aclose()
+        self._with_pool(enqueue)
 
     @contextmanager
     def worker(self, *, killed_between: bool = False, **options: Any) -> Iterator[Rung]:
-        """
-        Run a worker for as long as the block lasts.
-
-        One that has another queue is of those who write JSON, as ours is.
-        """
+        """Run a worker for as long as the block lasts."""
         self.outputs.append(self.directory / f"naive-{len(self.outputs)}")
         environment = {"REDIS_URL": self.server.url}
         if killed_between:
@@ -124,73 +103,58 @@ class Naive:
                 handle_signals=False,
                 **({"poll_delay": LOOK_AGAIN_SECONDS} | options),
             )
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 await worker.main()
 
-        self.ask(burst)
+        self._with_pool(burst)
 
     def notes(self) -> list[str]:
         """Return what the jobs did."""
-
-        async def read(redis: ArqRedis) -> list[str]:
-            notes = await redis.lrange(NOTES, 0, -1)  # type: ignore[misc]
-            return [each.decode() for each in notes]
-
-        return self.ask(read)
+        return list(self._ask("LRANGE", NOTES, 0, -1))
 
     def wait_for(self, *notes: str) -> None:
         """Return as soon as the jobs have done exactly this."""
         eventually(lambda: sorted(notes) == sorted(self.notes()))
 
     def waiting(self) -> list[str]:
-        """Return the ids of all jobs that arq still knows."""
-
-        async def read(redis: ArqRedis) -> list[str]:
-            names = await redis.zrange(default_queue_name, 0, -1)
-            return [name.decode() for name in names]
-
-        return self.ask(read)
+        """Return the ids of all jobs in the queue."""
+        return list(self._ask("ZRANGE", default_queue_name, 0, -1))
 
     def leases(self) -> list[int]:
-        """Return for how long, in milliseconds, nobody else may run what is in progress."""
-
-        async def read(redis: ArqRedis) -> list[int]:
-            names = await redis.keys(f"{in_progress_key_prefix}*")
-            return [await redis.pttl(name) for name in names]
-
-        return self.ask(read)
-
-    def life_of(self, job: str) -> int:
-        """Return how long, in milliseconds, arq keeps what a job is to do."""
-
-        async def read(redis: ArqRedis) -> int:
-            return int(await redis.pttl(job_key_prefix + job))
-
-        return self.ask(read)
-
-    def expire(self, job: str) -> None:
-        """Let that time be over, in place of waiting for it."""
-
-        async def expire(redis: ArqRedis) -> None:
-            await redis.delete(job_key_prefix + job)
-
-        self.ask(expire)
+        """Return for how long, in milliseconds, nobody else may run what is begun."""
+        return [self._ask("PTTL", name) for name in self._in_progress()]
 
     def end_leases(self) -> None:
         """Let the leases be over, in place of waiting for them."""
+        self._ask("DEL", *self._in_progress())
 
-        async def end(redis: ArqRedis) -> None:
-            await redis.delete(*await redis.keys(f"{in_progress_key_prefix}*"))
+    def life_of(self, job: str) -> int:
+        """Return for how long, in milliseconds, arq keeps what a job is to do."""
+        return int(self._ask("PTTL", job_key_prefix + job))
 
-        self.ask(end)
+    def end_life_of(self, job: str) -> None:
+        """Let that time be over, in place of waiting for it."""
+        self._ask("DEL", job_key_prefix + job)
 
     def let_end(self) -> None:
         """Let the jobs that hold on come to their end."""
+        self._ask("SET", MAY_END, "yes")
 
-        async def let(redis: ArqRedis) -> None:
-            await redis.set(MAY_END, "yes")
+    def _in_progress(self) -> list[str]:
+        return list(self._ask("KEYS", f"{in_progress_key_prefix}*"))
 
-        self.ask(let)
+    def _ask(self, *command: object) -> Any:
+        return self.client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    def _with_pool(self, do: Callable[[ArqRedis], Awaitable[None]]) -> None:
+        async def run() -> None:
+            redis = await create_pool(RedisSettings.from_dsn(self.server.url))
+            try:
+                await do(redis)
+            finally:
+                await redis.aclose()
+
+        anyio.run(run)
 
 
 def main(options: Sequence[str]) -> None:
@@ -198,7 +162,7 @@ def main(options: Sequence[str]) -> None:
     logging.basicConfig(level=logging.DEBUG, format="%(name)s %(message)s")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     given = {"poll_delay": LOOK_AGAIN_SECONDS} | json.loads(options[0])
-    if "queue_name" in given:
+    if "queue_name" in given:  # that of rung, which writes its jobs as JSON
         given |= {"job_serializer": orjson.dumps, "job_deserializer": orjson.loads}
     worker = Worker(
         functions=[escalate, hold],

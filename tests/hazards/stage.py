@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
-import redis
 from arq.constants import in_progress_key_prefix
+from redis import Redis
 
 from engine.adapters.arq_timers import JOB_ID_PREFIX, QUEUE
 from engine.adapters.clock import to_ms
@@ -63,33 +63,6 @@ class Stage:
     def enough(self) -> Path:
         """The file that ends the deed `outlast`."""
         return self.directory / "enough"
-
-    def jobs_under_way(self) -> set[str]:
-        """Return the wake jobs that arq takes for being run."""
-        with self.redis() as redis:
-            names: list[bytes] = redis.keys(  # type: ignore[assignment]
-                f"{in_progress_key_prefix}{JOB_ID_PREFIX}*"
-            )
-
-        return {name.decode().removeprefix(in_progress_key_prefix) for name in names}
-
-    def job_of(self, incident: str) -> str:
-        """Return the wake job of what an incident waits for."""
-
-        async def find(installation: Installation) -> Incident:
-            return await installation.engine.find(incident)
-
-        due = self.ask(find).next_due
-        assert due is not None
-
-        return f"{JOB_ID_PREFIX}{to_ms(due) // BUCKET_MS}"
-
-    def jobs(self) -> set[str]:
-        """Return what is in arq's queue."""
-        with self.redis() as redis:
-            found: list[bytes] = redis.zrange(QUEUE, 0, -1)  # type: ignore[assignment]
-
-        return {name.decode() for name in found}
 
     def seed(self) -> None:
         """Load the configuration."""
@@ -197,11 +170,33 @@ class Stage:
 
         return [one for one in events if isinstance(one, DeliveryReported)]
 
-    @contextmanager
-    def redis(self) -> "Iterator[redis.Redis]":
-        """Connect to the server, for a look at arq's own keys."""
-        with redis.Redis.from_url(self.server.url) as client:
-            yield client
+    def jobs(self) -> set[str]:
+        """Return the ids of all that is in arq's queue."""
+        return set(self._look("ZRANGE", QUEUE, 0, -1))
+
+    def jobs_under_way(self) -> set[str]:
+        """Return the ids of the wake jobs that arq takes for being run."""
+        names = self._look("KEYS", f"{in_progress_key_prefix}{JOB_ID_PREFIX}*")
+
+        return {name.removeprefix(in_progress_key_prefix) for name in names}
+
+    def job_of(self, incident: str) -> str:
+        """Return the id of the wake job for what an incident waits for."""
+
+        async def find(installation: Installation) -> Incident:
+            return await installation.engine.find(incident)
+
+        due = self.ask(find).next_due
+        assert due is not None
+
+        return f"{JOB_ID_PREFIX}{to_ms(due) // BUCKET_MS}"
+
+    def _look(self, *command: object) -> list[str]:
+        """Look at keys of arq's own."""
+        with Redis.from_url(self.server.url, decode_responses=True) as client:
+            found: list[str] = client.execute_command(*command)
+
+        return found
 
 
 def an_alert(key: str) -> Alert:

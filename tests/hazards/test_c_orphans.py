@@ -45,8 +45,7 @@ def test_c_naive(naive: Naive) -> None:
     It would be after 310 s, when the orphans' leases are over, and behind all of them.
     Three looks at the queue are waited for: each ends with the orphans.
     """
-    for name in IN_FLIGHT:
-        naive.enqueue("hold", name)
+    naive.enqueue("hold", *IN_FLIGHT)
     with naive.worker(max_jobs=len(IN_FLIGHT)) as worker:
         naive.wait_for(*(f"began {name}" for name in IN_FLIGHT))
         worker.end(signal.SIGKILL)

@@ -7,8 +7,10 @@ import pytest
 
 from engine.ports import Wake
 from tests.contract.test_timers import a_bench, eventually
+from tests.hazards.naive import Naive
 from tests.hazards.stage import Stage
 from tests.support.faulty_worker import AT_THE_POINT
+from tests.support.processes import PATIENCE_SECONDS
 from tests.support.servers import found_servers
 
 DEPLOYS = range(5)
@@ -24,8 +26,9 @@ def test_d_deploys(stage: Stage) -> None:
     for _ in DEPLOYS:
         with stage.worker("before", "drain", "hang") as worker:
             worker.wait_for(AT_THE_POINT)
-            incident = incident or stage.fire_at(worker)
-            stage.wait_for_reports(incident, 1)
+            if not incident:
+                incident = stage.fire_at(worker)
+                stage.wait_for_reports(incident, 1)
             worker.process.terminate()
             worker.wait_for("worker.stopping")
             worker.end()
@@ -64,3 +67,22 @@ async def test_d_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ran.clear()
             async with bench.running():
                 await eventually(is_mid_job)
+
+
+def test_d_naive(naive: Naive) -> None:
+    """Hazard D, stock arq: after five deploys in the middle of it, the job is dropped."""
+    naive.enqueue("hold", "one")
+    begun: list[str] = []
+    for _ in DEPLOYS:
+        begun.append("began one")
+        with naive.worker() as worker:
+            naive.wait_for(*begun)
+            worker.end()
+    before = naive.waiting()
+    with naive.worker(burst=True) as worker:
+        worker.wait_for("max retries 5 exceeded")
+        worker.process.wait(timeout=PATIENCE_SECONDS)
+
+    assert 1 == len(before)
+    assert [] == naive.waiting()
+    assert begun == naive.notes()

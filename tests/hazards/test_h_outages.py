@@ -84,9 +84,10 @@ def test_h_naive(naive: Naive) -> None:
 
     A day is too long to wait for: the key says how long it lives, and is then deleted.
     """
-    [job] = naive.enqueue("page", _defer_by=0.1)
+    naive.enqueue("page", _defer_by=0.1)
+    [job] = naive.waiting()
     lives_for = naive.life_of(job)
-    naive.expire(job)
+    naive.end_life_of(job)
     naive.burst(page)
 
     assert DAY_MS - 10_000 < lives_for <= DAY_MS + 100

@@ -142,7 +142,7 @@ class Journey:
         return taken
 
     def pages(self) -> list[ConsolePage]:
-        """Return what the consoles have shown."""
+        """Return what the consoles have shown, one console after the other."""
         text = "".join(worker.text() for worker in self.workers)
 
         return [ConsolePage(*found) for found in PAGE.findall(text)]
@@ -243,18 +243,17 @@ def test_two_drains(server: RunningServer, journey: Journey) -> None:
     """Two workers and a flood of joins to one incident: each is paged once, in time."""
     for _ in range(2):
         journey.start().wait_for("worker.started")
+    began = time.monotonic()
     incident = journey.fire()
     journey.until_paged("alice")
-    began = time.monotonic()
     while len(journey.pages()) < 2 and time.monotonic() < began + TAKEN_UP_SECONDS:
         journey.fire(JOINS)
     waited = time.monotonic() - began
     eventually(lambda: left_behind(server) == [])
     journey.acknowledge(incident)
 
-    assert ["alice", "bob"] == [page.person for page in journey.pages()]
-    assert WAIT.total_seconds() - SLACK_SECONDS / 2 < waited
-    assert waited < WAIT.total_seconds() + SLACK_SECONDS
+    assert ["alice", "bob"] == sorted(page.person for page in journey.pages())
+    assert WAIT.total_seconds() < waited < WAIT.total_seconds() + LEASE_SECONDS
 
 
 def test_nobody_works(server: RunningServer, journey: Journey) -> None:

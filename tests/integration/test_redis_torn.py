@@ -109,8 +109,23 @@ async def opening_and_closing(on: OnRedis) -> Commit:
     return replace(commit, incident=resolved(commit.incident))
 
 
+async def reopening(on: OnRedis) -> Commit:
+    """Return a commit that opens an incident again whose history is packed."""
+    commit = await closing(on)
+    await done(on, commit)
+    await set_time(on.redis, START + 60 * SECOND)
+    assert 1 == await on.upkeep.pack()
+    claimed = await on.store.load(commit.incident.id)
+
+    return a_commit(
+        claimed,
+        commit.claimed.incident,
+        history=(an_entry(), an_entry(START + SECOND)),
+    )
+
+
 ALL = pytest.mark.parametrize(
-    "prepare", [opening, going_on, closing, opening_and_closing]
+    "prepare", [opening, going_on, closing, opening_and_closing, reopening]
 )
 
 
@@ -198,7 +213,7 @@ async def test_checked_first(on: OnRedis, prepare: Prepare) -> None:
     fresh, commit = await started_anew(on, prepare)
     before = await contents(on.redis)
     stale = replace(commit, claimed=replace(commit.claimed, revision="7-00000000"))
-    early = replace(commit, not_before=START + SECOND)
+    early = replace(commit, not_before=START + 61 * SECOND)
     wrong = replace(commit, repeats="two")  # type: ignore[arg-type]
     stored = await fresh.store.commit([stale, early, wrong])
 

@@ -1,6 +1,7 @@
 """What only the upkeep on Redis promises: snapshots, scripts cut off, nothing left."""
 
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from engine.adapters.redis.client import Argument, Client, RefusedError, Reply
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.store import RedisStore
+from engine.adapters.redis.upkeep import RedisUpkeep
 from engine.ports import Claimed, Commit, Lane, Repair, RoutedAlert, Stored
 from policies.policy import Policy, Snapshot
 from tests.contract.making import (
@@ -26,13 +28,14 @@ from tests.contract.making import (
     a_firing,
     a_room,
     a_send,
+    an_entry,
     an_incident,
     an_open_one,
     claimed_by_mail,
     done,
     resolved,
 )
-from tests.contract.test_upkeep import audited, closed_one, purged
+from tests.contract.test_upkeep import MINUTE, audited, closed_one, packed, purged
 from tests.support.redis_backends import SCRIPTS, SHARDS, OnRedis, upkeep_on
 from tests.support.redis_fixtures import on_fixture, servers_fixture
 from tests.support.redis_time import set_time
@@ -242,15 +245,56 @@ class TestAudit:
 
         assert before == await contents(on.redis)
 
+    async def test_cut_off(self, on: OnRedis) -> None:
+        """Wherever an audit was cut off, the next one finds what is left to repair."""
+        count = 0
+        for after in range(WRITES_MAX):
+            await on.redis.flushdb()
+            await set_time(on.redis, START)
+            fresh = OnRedis(on.redis, on.clock)
+            opened = await an_open_one(fresh, START + SECOND)
+            await fresh.mailbox.append([a_firing()])
+            sound = await lanes(fresh, opened)
+            for lane in Lane:
+                await fresh.lose(opened.incident_id, lane)
+            await on.redis.delete(KICKED)
+            scripts = SCRIPTS | {Name.AUDIT: torn(SCRIPTS[Name.AUDIT], after)}
+            client = Client(on.redis, wake_jobs(), on.observed.append, scripts)
+            try:
+                await audited_by(upkeep_on(client, fresh.store, nothing))
+            except RefusedError:
+                count += 1
+            else:
+                break
+            await audited(fresh)
+            assert sound == await lanes(fresh, opened)
+
+        assert 2 < count < WRITES_MAX
+
     async def test_wrong_arguments(self, on: OnRedis) -> None:
         """A wrong argument is refused before anything is written."""
         await closed_one(on)
         before = await contents(on.redis)
-        for name in (Name.AUDIT, Name.PURGE, Name.HOLD, Name.HEADS):
+        for name in (Name.AUDIT, Name.PURGE, Name.HOLD, Name.HEADS, Name.PACK):
             with pytest.raises(RefusedError):
                 await on.client.run(name, keys.prefix(0), "x", "y", "z")
 
         assert before == await contents(on.redis)
+
+
+async def audited_by(upkeep: RedisUpkeep) -> None:
+    """Audit everything."""
+    found = await upkeep.audit()
+    while found.after is not None:
+        found = await upkeep.audit(found.after)
+
+
+async def lanes(on: OnRedis, claimed: Claimed) -> list[float | None]:
+    """Return where an incident stands in each lane."""
+    return [
+        await on.redis.zscore(shared(claimed, lane), claimed.incident_id)
+        for lane in Lane
+    ]
 
 
 def opening(claimed: Claimed, due: datetime) -> Commit:
@@ -321,6 +365,126 @@ async def cut_off(on: OnRedis, after: int) -> None:
     scripts = SCRIPTS | {Name.PURGE: torn(SCRIPTS[Name.PURGE], after)}
     client = Client(on.redis, wake_jobs(), on.observed.append, scripts)
     await upkeep_on(client, on.store, nothing).purge(START)
+
+
+class TestPack:
+    """A packing that is cut off, or meets somebody else."""
+
+    async def test_cut_off(self, on: OnRedis) -> None:
+        """Wherever it was cut off, the history is whole, and goes on, and is packed."""
+        count = 0
+        for after in range(WRITES_MAX):
+            await on.redis.flushdb()
+            on.clock.advance(MINUTE)
+            await set_time(on.redis, on.clock.now())
+            fresh = OnRedis(on.redis, on.clock)
+            closed = await packed_once(fresh)
+            before = list(await fresh.reader.history(closed.incident_id))
+            try:
+                await cut_off_packing(fresh, after)
+            except RefusedError:
+                count += 1
+            else:
+                break
+            assert before == list(await fresh.reader.history(closed.incident_id))
+            if after % 2:
+                loaded = await fresh.store.load(closed.incident_id)
+                await done(fresh, a_commit(loaded))
+                before.append(an_entry())
+                await fresh.advance(MINUTE)
+            await packed(fresh)
+            assert before == list(await fresh.reader.history(closed.incident_id))
+            assert [] == await fresh.redis.keys("*}:h:*")
+            assert [] == await fresh.redis.keys("*}:pack")
+
+        assert 4 <= count < WRITES_MAX
+
+    async def test_cut_off_and_purged(self, on: OnRedis) -> None:
+        """Wherever it was cut off, a purge leaves nothing of it."""
+        for after in range(5):
+            await on.redis.flushdb()
+            await set_time(on.redis, on.clock.now())
+            fresh = OnRedis(on.redis, on.clock)
+            await packed_once(fresh)
+            with suppress(RefusedError):
+                await cut_off_packing(fresh, after)
+            await purged(fresh)
+            left = await fresh.redis.keys("{rung*")
+
+            assert [] == [key for key in left if b"}:l:" not in key]
+
+    @pytest.mark.parametrize("reopens", [True, False])
+    async def test_moved(self, on: OnRedis, *, reopens: bool) -> None:
+        """An incident that moves while it is read is left as it is, for the next time."""
+        closed = await closed_one(on)
+        await on.advance(MINUTE)
+        loaded = await on.store.load(closed.incident_id)
+        assert closed.incident
+        after = closed.incident if reopens else resolved(closed.incident)
+
+        async def move() -> None:
+            await done(on, a_commit(loaded, after))
+
+        hooked = Hooked(on, Name.HISTORY, idle, move)
+        count = await upkeep_on(hooked, on.store, nothing).pack()
+        unpacked = await on.redis.llen(part(closed, "h"))  # type: ignore[misc]
+        await on.advance(MINUTE)
+
+        assert 0 == count
+        assert 3 == unpacked
+        assert int(not reopens) == await packed(on)
+        assert 3 == len(await on.reader.history(closed.incident_id))
+
+    async def test_small(self, on: OnRedis) -> None:
+        """Packed it is a fraction of what it was."""
+        opened = await an_open_one(on)
+        assert opened.incident
+        lines = [an_entry(START + n * SECOND) for n in range(50)]
+        await done(
+            on, a_commit(opened, resolved(opened.incident), history=tuple(lines))
+        )
+        items = await on.redis.lrange(part(opened, "h"), 0, -1)  # type: ignore[misc]
+        await on.advance(MINUTE)
+        await packed(on)
+        blob = await on.redis.hget(part(opened, "i"), "z")  # type: ignore[misc]
+        assert blob
+
+        assert len(blob) < sum(map(len, items)) / 4
+        assert not await on.redis.exists(part(opened, "h"))
+
+    async def test_unreadable(self, on: OnRedis) -> None:
+        """What cannot be unpacked is kept as it is, and hides nothing that came later."""
+        closed = await packed_once(on)
+        await on.redis.hset(part(closed, "i"), "z", "broken")  # type: ignore[misc]
+        with capture_logs() as logs:
+            shown = await on.reader.history(closed.incident_id)
+            count = await packed(on)
+
+        assert [an_entry()] == list(shown)
+        assert 1 == count
+        assert b"broken" == await on.redis.hget(part(closed, "i"), "z")  # type: ignore[misc]
+        assert ["history.unreadable", "history.not_packed"] == [
+            one["event"] for one in logs
+        ]
+
+
+async def packed_once(on: OnRedis) -> Claimed:
+    """Close an incident, pack it, let another event come, and wait."""
+    closed = await closed_one(on)
+    await on.advance(MINUTE)
+    await packed(on)
+    loaded = await on.store.load(closed.incident_id)
+    await done(on, a_commit(loaded))
+    await on.advance(MINUTE)
+
+    return closed
+
+
+async def cut_off_packing(on: OnRedis, after: int) -> None:
+    """Pack with a script that is cut off after so many writes."""
+    scripts = SCRIPTS | {Name.PACK: torn(SCRIPTS[Name.PACK], after)}
+    client = Client(on.redis, wake_jobs(), on.observed.append, scripts)
+    await upkeep_on(client, on.store, nothing).pack()
 
 
 async def test_memory(on: OnRedis) -> None:

@@ -19,7 +19,7 @@ from datetime import timedelta
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Annotated
 
 import httpx2
@@ -51,7 +51,7 @@ ROUND_SECONDS, STOPPED_SECONDS = 7.0, 4.0
 FIRST_SECONDS, JITTER = 0.8, 0.3
 # After the load: the last waits, and whatever was struck last comes back.
 SETTLED_SECONDS_MAX, LOOK_AGAIN_SECONDS = 30.0, 0.25
-SHOWN, LISTED_MAX = 5, 100
+SHOWN, LISTED_MAX, MANY = 5, 100, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +156,6 @@ class Stage:
     def __post_init__(self) -> None:
         self.web = self._start("web")[1]
         self.workers = [self._start("worker") for _ in range(WORKERS)]
-        # First of all at the end: who is stopped does not hear that he is to end.
-        self.stack.callback(self.wake)
 
     @property
     def address(self) -> str:
@@ -182,6 +180,8 @@ class Stage:
                 process, worker = self.workers[planned.worker]
                 worker.process.send_signal(signal.SIGSTOP)
                 self.asleep.append((at, process, worker))
+                # Who is stopped does not hear that he is to end.
+                self.stack.callback(self.wake)
                 return
         self._note(planned.victim, at, process)
 
@@ -325,10 +325,11 @@ def _problems(
 
 
 def _spread(seconds: list[float]) -> str:
-    if len(seconds) < 2:
-        return f"max {max(seconds, default=0):.2f} s"
-    hundredths = quantiles(seconds, n=100, method="inclusive")
-    shown = {"p50": hundredths[49], "p99": hundredths[98], "max": max(seconds)}
+    if not seconds:
+        return "no time"
+    shown = {"p50": median(seconds), "max": max(seconds)}
+    if len(seconds) >= MANY:
+        shown["p99"] = quantiles(seconds, n=100, method="inclusive")[-1]
 
     return ", ".join(f"{name} {value:.2f} s" for name, value in shown.items())
 

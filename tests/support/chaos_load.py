@@ -20,7 +20,7 @@ REPEATED, RESOLVED, ACKNOWLEDGED = 0.15, 0.2, 0.2
 # How long after its alert somebody takes an incident, or its source resolves it.
 TAKEN_SECONDS_MAX, RESOLVED_SECONDS_MAX, LAST_TAKEN_SECONDS = 20.0, 6.0, 3.0
 RECENT = 50
-AGAIN_SECONDS, ANSWER_SECONDS_MAX, ASKED_SECONDS_MAX = 0.1, 5.0, 40.0
+AGAIN_SECONDS, ANSWER_SECONDS_MAX, ASKED_SECONDS_MAX = 0.1, 5.0, 60.0
 # What may well be said while something is down; then the request is sent again.
 NOT_NOW = {503, 504}
 

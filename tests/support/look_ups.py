@@ -7,6 +7,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from engine.adapters.memory import MemoryLastKnown
+from engine.errors import LookUpFailedError
 from engine.ports import (
     Answer,
     Clock,
@@ -33,7 +34,8 @@ class Rota:
 
     Attributes:
         is_here: Whether this process knows it, so that nobody has to be asked.
-        is_silent: Whether it never answers.
+        is_silent: Whether it never answers, and whoever asks dies of that.
+        is_failing: Whether it answers that it cannot tell.
         asked: How often it was asked.
     """
 
@@ -41,6 +43,7 @@ class Rota:
         self._table = table
         self.is_here = True
         self.is_silent = False
+        self.is_failing = False
         self.asked = 0
 
     async def who(self, target: Target, at: datetime) -> OnCall:
@@ -50,6 +53,9 @@ class Rota:
             await anyio.sleep_forever()
         if not self.is_here:
             await checkpoint()
+        if self.is_failing:
+            message = "no such schedule"
+            raise LookUpFailedError(message)
 
         return await self._table.who(target, at)
 

@@ -17,6 +17,7 @@ from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
+from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.purge import Purge
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
@@ -116,9 +117,10 @@ def upkeep_on(
 ) -> RedisUpkeep:
     """Return the upkeep of a process that works with this store."""
     audit = Audit(client, store.snapshots, shards=SHARDS)
+    packing = Packing(client, shards=SHARDS)
     purge = Purge(client, used_percent, shards=SHARDS)
 
-    return RedisUpkeep(client, audit=audit, purge=purge)
+    return RedisUpkeep(client, audit=audit, packing=packing, purge=purge)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from engine.ports import (
     OnCall,
     OnCallReason,
     Stored,
+    Turn,
 )
 from policies.targets import Target
 
@@ -113,10 +114,10 @@ class ForgetsTickets(Spoilt):
         super().__init__(port)
         self._number = next(NUMBERS)
 
-    async def take(self, turn: str, ticket: str, candidates: Sequence[str]) -> str:
-        """Take a turn with a ticket of this process only."""
-        own = f"{ticket}.{self._number}"
-        taken: str = await self._port.take(turn, own, candidates)
+    async def take(self, turns: Sequence[Turn]) -> Sequence[str]:
+        """Take turns with tickets of this process only."""
+        own = [replace(turn, ticket=f"{turn.ticket}.{self._number}") for turn in turns]
+        taken: Sequence[str] = await self._port.take(own)
 
         return taken
 

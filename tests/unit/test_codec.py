@@ -2,6 +2,7 @@
 
 import pickle
 import types
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from engine.codec import (
     DEFLATE_OVER_BYTES,
+    WINDOW_BITS,
     decode_directory,
     decode_entry,
+    decode_history,
     decode_incident,
     decode_mail,
     decode_record,
@@ -26,6 +29,7 @@ from engine.codec import (
     decode_summary,
     encode_directory,
     encode_entry,
+    encode_history,
     encode_incident,
     encode_mail,
     encode_record,
@@ -34,10 +38,10 @@ from engine.codec import (
     encode_summary,
     snapshot_hash,
 )
-from engine.codec.schema import CONTENTS, LETTERS
-from engine.core.alerts import AlertRecord
+from engine.codec.schema import CONTENTS, DICTIONARY, LETTERS
+from engine.core.alerts import Alert, AlertRecord, AlertStatus
 from engine.core.effects import Comment, Send
-from engine.core.events import Commented, Escalated, Event, WokeUp
+from engine.core.events import AlertsReceived, Commented, Escalated, Event, WokeUp
 from engine.core.incident import Incident
 from engine.core.reasons import Reason
 from engine.directory import Directory, Integration, Place, Team, User, UserGroup
@@ -189,6 +193,48 @@ def test_packed(length: int) -> None:
     assert (length >= DEFLATE_OVER_BYTES) == written.startswith(b"1z")
     assert len(written) <= DEFLATE_OVER_BYTES + len(b"1")
     assert said == decode_mail(written)
+
+
+@given(st.lists(st.one_of(values(AlertsReceived), values(Commented)), max_size=20))
+@unhurried
+def test_history(events: list[Event]) -> None:
+    """A packed history gives back each line, long or short, in its order."""
+    lines = [encode_entry(Entry(event=e, reason=Reason.LATE)) for e in events]
+    unpacked = decode_history(encode_history(lines))
+
+    assert events == [decode_entry(line).event for line in unpacked]
+    assert unpacked == decode_history(encode_history(unpacked))
+
+
+@pytest.mark.parametrize("line", [b"9{}", b"9zabc", b"broken", b"", b"1z\xff"])
+def test_history_of_others(line: bytes) -> None:
+    """A line that cannot be read now is kept as it is, for a version that can."""
+    assert [line] == decode_history(encode_history([line]))
+
+
+@pytest.mark.parametrize("body", [b"5:abc", b"abc", b":abc", b"-1:a", b"1:a1", b"3"])
+def test_damaged_history(body: bytes) -> None:
+    """A packed history that does not add up is damaged; nothing of it is guessed."""
+    deflate = zlib.compressobj(6, zlib.DEFLATED, WINDOW_BITS, zdict=DICTIONARY)
+    with pytest.raises(UnreadableError, match="damaged"):
+        decode_history(b"1z" + deflate.compress(body) + deflate.flush())
+
+
+def test_record() -> None:
+    """A long record is deflated; a bare one takes a few bytes."""
+    alert = Alert(
+        id="i",
+        fingerprint="f",
+        status=AlertStatus.FIRING,
+        title="High latency",
+        labels={"alertname": "High", "description": "x" * 300},
+    )
+    full = AlertRecord.of(alert, NOW, is_bare=False)
+    bare = AlertRecord.of(alert, NOW, is_bare=True)
+
+    assert encode_record(full).startswith(b"1z")
+    assert full == decode_record(encode_record(full))
+    assert len(encode_record(bare)) < 50
 
 
 STEPS: list[dict[str, Any]] = [

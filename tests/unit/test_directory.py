@@ -20,6 +20,7 @@ from engine.directory import (
     Urgency,
     User,
     hash_secret,
+    provider_of,
 )
 from policies.policy import Policy
 
@@ -247,6 +248,30 @@ def test_secret_is_not_kept() -> None:
     )
 
     assert "hush" not in directory.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://hooks.example.com/services/secret?key=1#x", "hooks.example.com"),
+        ("HTTPS://Hooks.Example.COM:8443/", "hooks.example.com"),
+        ("https://user:password@hooks.example.com/", "hooks.example.com"),
+        ("https://hooks.example.com./", "hooks.example.com"),
+        ("http://127.0.0.1:9000/x", "127.0.0.1"),
+        ("http://[::1]:9000/x", "--1"),
+        ("https://b\u00fccher.example/", "b-cher.example"),
+        ("https://a_b|c.example/", "a-b-c.example"),
+        ("https://" + "x" * 200 + ".example.com/", "x" * 88 + ".example.com"),
+        ("hooks.example.com/services/secret", ""),
+        ("https:///secret", ""),
+        ("http://[secret/", ""),
+        ("", ""),
+    ],
+)
+def test_provider(address: str, expected: str) -> None:
+    """Of a webhook the host takes it; nothing else of the address is told."""
+    assert expected == provider_of("webhook", address)
+    assert "" == provider_of("sms", address)
 
 
 def test_json_round_trip() -> None:

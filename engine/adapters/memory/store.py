@@ -9,6 +9,7 @@ from engine.adapters.memory.clock import CountingIds, ManualClock
 from engine.adapters.memory.letters import Letters
 from engine.codec import (
     decode_entry,
+    decode_history,
     decode_incident,
     decode_mail,
     encode_entry,
@@ -62,6 +63,17 @@ class Kept:
     due_at: datetime | None = None
     mail_at: datetime | None = None
     closed_at: datetime | None = None
+    # The history before `history`, how much that is, and since when it could be packed.
+    packed: bytes = b""
+    packed_count: int = 0
+    unpacked_at: datetime | None = None
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The whole history."""
+        packed = decode_history(self.packed) if self.packed else []
+
+        return [*packed, *self.history]
 
     def incident(self) -> Incident | None:
         """Decode the state, with every alert."""
@@ -173,10 +185,10 @@ class MemoryStore:
     async def history(self, incident_id: str) -> Sequence[Entry]:
         """Return what happened to an incident, oldest first."""
         kept = self.kept.get(incident_id)
-        if kept is None or not kept.history:
+        if kept is None or not kept.lines:
             raise UnknownIncidentError(incident_id)
 
-        return [decode_entry(line) for line in kept.history]
+        return [decode_entry(line) for line in kept.lines]
 
     def _append(self, routed: RoutedAlert) -> Receipt:
         key = (routed.integration, routed.key)
@@ -252,7 +264,7 @@ class MemoryStore:
             claimed_at=self._clock.now(),
             incident=kept.incident(),
             revision=str(kept.revision) if kept.revision else "",
-            history_count=len(kept.history),
+            history_count=kept.packed_count + len(kept.history),
             due=kept.due,
             mail=tuple(
                 Mail(number=number, at=at, content=decode_mail(body))
@@ -272,7 +284,8 @@ class MemoryStore:
             self.letters.put(incident.id, send)
         for withdrawal in commit.withdrawals:
             self.letters.withdraw(incident.id, withdrawal)
-        kept.history[commit.claimed.history_count :] = map(encode_entry, commit.history)
+        unpacked = commit.claimed.history_count - kept.packed_count
+        kept.history[unpacked:] = map(encode_entry, commit.history)
         self._note_key(commit, kept.key)
         kept.state, kept.snapshot = encode_incident(incident), incident.snapshot
         kept.alerts |= incident.alerts
@@ -280,15 +293,22 @@ class MemoryStore:
         kept.failures = 0
         kept.mail = [mail for mail in kept.mail if mail[0] > commit.read_up_to]
         kept.due = kept.due_at = incident.next_due
-        kept.closed_at = None if incident.status.is_open else self._closed_at(kept)
+        self._note_close(kept, commit)
         kept.mail_at = self._clock.now() if kept.mail else None
         for routed in commit.follow_ups:
             self._join_or_open(routed)
 
         return Stored.DONE
 
-    def _closed_at(self, kept: Kept) -> datetime:
-        return kept.closed_at or self._clock.now()
+    def _note_close(self, kept: Kept, commit: Commit) -> None:
+        """Note since when it is closed, and since when its history could be packed."""
+        now = self._clock.now()
+        if commit.incident.status.is_open:
+            kept.closed_at = kept.unpacked_at = None
+            return
+        kept.closed_at = kept.closed_at or now
+        if commit.history:
+            kept.unpacked_at = now
 
     def _note_key(self, commit: Commit, key: tuple[str, str]) -> None:
         """Note who has the key now, and what is over."""

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 
 from engine.adapters.memory.clock import ManualClock
 from engine.adapters.memory.store import MemoryStore
+from engine.codec import encode_history
 from engine.ports import Audited, Purged, Repair
 
+QUIET = timedelta(minutes=1)
 HELD_FOR = timedelta(seconds=15)
 LEASE_MAX = timedelta(seconds=60)
 FULL_OVER_PERCENT = 70
@@ -59,7 +61,18 @@ class MemoryUpkeep:
 
     async def pack(self) -> int:
         """Pack the histories of some incidents."""
-        return 0
+        limit = self._clock.now() - QUIET
+        waiting = [
+            kept
+            for kept in self._store.kept.values()
+            if kept.unpacked_at and kept.unpacked_at <= limit
+        ]
+        for kept in waiting:
+            lines = kept.lines
+            kept.packed, kept.packed_count = encode_history(lines), len(lines)
+            kept.history, kept.unpacked_at = [], None
+
+        return len(waiting)
 
     async def purge(self, closed_before: datetime) -> Purged:
         """Remove some closed incidents, those first that closed first."""

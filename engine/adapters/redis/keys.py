@@ -80,7 +80,12 @@ TABLE = (
         "{rung:<s>}:i:*", "hash", "until purged", "an incident: revision, state, counts"
     ),
     _row("{rung:<s>}:m:*", "list", "until read", "its mailbox: alerts, answers"),
-    _row("{rung:<s>}:h:*", "list", "until purged", "its history, an entry an event"),
+    _row(
+        "{rung:<s>}:h:*",
+        "list",
+        "until purged",
+        "its history, as far as it is not packed",
+    ),
     _row("{rung:<s>}:a:*", "hash", "until purged", "its alerts by fingerprint"),
     _row("{rung:<s>}:k:*", "string", "until resolved", "dedup key to open incident"),
     _row(
@@ -105,15 +110,35 @@ TABLE = (
     _row("{rung:<s>}:team:*", "zset", "until purged", "incidents of a team"),
     _row("{rung:<s>}:teamless", "zset", "until purged", "those of the default team"),
     _row("{rung:<s>}:over", "zset", "until purged", "when each of them was closed"),
+    _row(
+        "{rung:<s>}:pack", "zset", "until packed", "closed incidents, history unpacked"
+    ),
     _row("{rung:<s>}:snap", "hash", "while in use", "policy snapshots by hash"),
     _row(
         "{rung:<s>}:snapn", "hash", "while in use", "how many incidents have named each"
     ),
-    _row("{rung:<s>}:out:*:timer", "zset", "until sent", "outbox: caused by a timer"),
-    _row("{rung:<s>}:out:*:opening", "zset", "until sent", "the rest of the outbox"),
+    _row(
+        "{rung:<s>}:out:*:timer",
+        "zset",
+        "until sent",
+        "an outbox tray, by channel and provider: what timers caused",
+    ),
+    _row(
+        "{rung:<s>}:out:*:opening",
+        "zset",
+        "until sent",
+        "an outbox tray, by channel and provider: what openings caused",
+    ),
     _row("{rung:<s>}:ob", "hash", "until sent", "what the outbox entries send"),
-    _row("{rung:<s>}:oa", "hash", "until sent", "tries of the outbox entries"),
-    _row("{rung:<s>}:trays", "zset", "while any waits", "outbox lists by their heads"),
+    _row(
+        "{rung:<s>}:oa", "hash", "until sent", "tries and trays of the outbox entries"
+    ),
+    _row(
+        "{rung:<s>}:trays",
+        "zset",
+        "while any waits",
+        "outbox trays to a time when nothing in them is due yet",
+    ),
     _row(SHARDS, "string", "for ever", "number of shards, fixed at first start"),
     _row(KICK, "list", "until taken", "something is due now; one item at most"),
     _row(DIRECTORY, "hash", "for ever", "configuration and its version"),

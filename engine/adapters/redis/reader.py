@@ -8,7 +8,8 @@ import structlog
 
 from engine.adapters.redis import keys
 from engine.adapters.redis.client import Client, meaning_of
-from engine.codec import decode_entry, decode_summary
+from engine.adapters.redis.scripts import Name
+from engine.codec import decode_entry, decode_history, decode_summary
 from engine.core.incident import Status
 from engine.errors import UnknownIncidentError, UnreadableError
 from engine.ids import show_incident_id, to_number
@@ -50,9 +51,12 @@ class RedisReader:
     async def history(self, incident_id: str) -> Sequence[Entry]:
         """Return what happened to an incident, oldest first."""
         prefix = keys.prefix_of(incident_id)
-        lines = await self._client.ask("LRANGE", f"{prefix}h:{incident_id}", 0, -1)
-        if not lines:
+        count, _, blob, lines = await self._client.run(
+            Name.HISTORY, prefix, incident_id
+        )
+        if not count:
             raise UnknownIncidentError(incident_id)
+        lines = [*_unpacked(incident_id, blob), *lines]
 
         return [entry for line in lines if (entry := _entry(incident_id, line))]
 
@@ -85,17 +89,30 @@ class RedisReader:
         return [summary for each in read if (summary := _summary(*each))]
 
 
+def _unpacked(incident_id: str, blob: bytes) -> list[bytes]:
+    """Unpack what is packed; if that cannot be, the rest is shown all the same."""
+    try:
+        return decode_history(blob) if blob else []
+    except UnreadableError as error:
+        _log_unreadable(incident_id, error)
+        return []
+
+
 def _entry(incident_id: str, line: bytes) -> Entry | None:
     """Read one line; one that cannot be read must not hide the others."""
     try:
         return decode_entry(line)
     except UnreadableError as error:
-        log.warning(
-            "history.unreadable",
-            incident_id=show_incident_id(incident_id),
-            error=str(error),
-        )
+        _log_unreadable(incident_id, error)
         return None
+
+
+def _log_unreadable(incident_id: str, error: UnreadableError) -> None:
+    log.warning(
+        "history.unreadable",
+        incident_id=show_incident_id(incident_id),
+        error=str(error),
+    )
 
 
 def _summary(incident_id: str, text: object) -> Summary | None:

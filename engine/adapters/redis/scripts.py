@@ -23,12 +23,14 @@ class Name(StrEnum):
     CLAIM = "claim"
     COMMIT = "commit"
     HEADS = "heads"
+    HISTORY = "history"
     HOLD = "hold"
     LOAD = "load"
     OUT_BEGIN = "out_begin"
     OUT_CLAIM = "out_claim"
     OUT_FINISH = "out_finish"
     OUT_RENEW = "out_renew"
+    PACK = "pack"
     POST = "post"
     PROBE = "probe"
     PURGE = "purge"
@@ -37,6 +39,7 @@ class Name(StrEnum):
     SEED = "seed"
     SWEEP = "sweep"
     TURN = "turn"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from engine.adapters.redis import keys
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
+from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.purge import Purge
 from engine.adapters.redis.scripts import Name
 from engine.ports import Audited, Purged
@@ -13,8 +14,11 @@ from engine.ports import Audited, Purged
 class RedisUpkeep:
     """Looks after what is stored on one primary."""
 
-    def __init__(self, client: Client, *, audit: Audit, purge: Purge) -> None:
+    def __init__(
+        self, client: Client, *, audit: Audit, packing: Packing, purge: Purge
+    ) -> None:
         self._client = client
+        self._packing = packing
         self._audit = audit
         self._purge = purge
 
@@ -32,7 +36,7 @@ class RedisUpkeep:
 
     async def pack(self) -> int:
         """Pack the histories of some incidents."""
-        return 0
+        return await self._packing.pack()
 
     async def purge(self, closed_before: datetime) -> Purged:
         """Remove some closed incidents."""

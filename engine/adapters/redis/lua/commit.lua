@@ -10,7 +10,7 @@
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
 local number, state, summary, due = unpack(ARGV, 8, 11)
 local read, repeats, snapshot, body, leaves, remember, team = unpack(ARGV, 12, 18)
-local incident, mailbox, history = prefix .. 'i:' .. id, prefix .. 'm:' .. id, prefix .. 'h:' .. id
+local incident, mailbox = prefix .. 'i:' .. id, prefix .. 'm:' .. id
 not_before, read, repeats = whole(not_before), whole(read), whole(repeats)
 whole(number)
 whole(remember)
@@ -31,7 +31,7 @@ if position ~= #ARGV + 1 then error('the lists do not add up') end
 for item = 3, #sends, 4 do whole(sends[item]) end
 
 local at = now()
-local stored = redis.call('HMGET', incident, 'v', 'q', 'p', 'n', 'sn')
+local stored = redis.call('HMGET', incident, 'v', 'q', 'p', 'n', 'sn', 'zn')
 local opens, closes = expected == '', index == 'closed'
 local sent, known = tonumber(stored[2] or 0), tonumber(stored[4] or 0)
 read = math.max(read, tonumber(stored[3] or 0))
@@ -106,16 +106,22 @@ for _, entry in ipairs(withdrawals) do
   end
 end
 
--- By number: what a run that was cut off has left here is written over.
+-- By number, of what is not packed: what a run that was cut off has left here is written
+-- over.
+local history, unpacked = history_of(prefix, id, stored[6]), known - (stored[6] or 0)
 local length = redis.call('LLEN', history)
 for item = 1, #events do
-  if known + item <= length then
-    redis.call('LSET', history, known + item - 1, events[item])
+  if unpacked + item <= length then
+    redis.call('LSET', history, unpacked + item - 1, events[item])
   else
     redis.call('RPUSH', history, events[item])
   end
 end
-if length > known + #events then redis.call('LTRIM', history, 0, known + #events - 1) end
+if unpacked + #events == 0 then
+  redis.call('DEL', history)
+elseif length > unpacked + #events then
+  redis.call('LTRIM', history, 0, unpacked + #events - 1)
+end
 for item = 1, #alerts, 2 do
   redis.call('HSET', prefix .. 'a:' .. id, alerts[item], alerts[item + 1])
 end
@@ -131,7 +137,12 @@ if index ~= '' then
     redis.call('ZADD', prefix .. 'over', at, id)
   else
     redis.call('ZREM', prefix .. 'over', id)
+    redis.call('ZREM', prefix .. 'pack', id)
   end
+end
+-- What is said after the close is packed too, once nothing more has come for a while.
+if #events > 0 and redis.call('ZSCORE', prefix .. 'over', id) then
+  redis.call('ZADD', prefix .. 'pack', at, id)
 end
 if reopens then redis.call('SET', prefix .. 'k:' .. key, id) end
 if closes and redis.call('GET', prefix .. 'k:' .. key) == id then

@@ -38,6 +38,14 @@ local function arm(due, at)
   if due > at + AHEAD - BUCKET then wake(bucket + 1) end
 end
 
+-- The list of an incident's history after what is packed of it, so many entries. A new
+-- one for each packing: the one before is of no use from the same write on.
+local function history_of(prefix, id, packed)
+  local name = prefix .. 'h:' .. id
+  if not packed then return name end
+  return name .. ':' .. packed
+end
+
 -- Put one more item into a mailbox.
 local function post(prefix, id, body, at)
   local number = redis.call('HINCRBY', prefix .. 'i:' .. id, 'q', 1)
@@ -78,7 +86,7 @@ end
 local function tidy(prefix, tray)
   local first = redis.call('ZRANGE', prefix .. 'out:' .. tray, 0, 0, 'WITHSCORES')
   if first[2] then
-    redis.call('ZADD', prefix .. 'trays', 'XX', first[2], tray)
+    redis.call('ZADD', prefix .. 'trays', first[2], tray)
   else
     redis.call('ZREM', prefix .. 'trays', tray)
   end

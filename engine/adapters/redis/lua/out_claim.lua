@@ -14,41 +14,60 @@ while ARGV[position] do
   each_max = math.max(each_max, room.each)
   position = last + 1
 end
-local at, found, providers, seen = now(), {}, {}, {}
+local at, found, providers, lines, changed = now(), {}, {}, {}, {}
 
 -- One provider's trays of one cause, over all shards.
 local function line(under_way) return {under_way = under_way, trays = {}, next = 1} end
 
--- Note who has something due and may have room; most often there is nobody.
-local function collect(prefix, tray, since)
+-- The line that the trays of this name are in; false if there is no room for it.
+local function line_of(tray)
   local channel, name, cause = string.match(tray, '^(.*):([^:]*):(%a+)$')
   local room = rooms[channel]
-  if not room or (cause ~= 'timer' and cause ~= 'opening') then return end
+  if not room or (cause ~= 'timer' and cause ~= 'opening') then return false end
   local provider = providers[channel .. ':' .. name]
   if not provider then
     local busy = room.busy[name] or {0, 0}
-    if busy[1] + busy[2] >= math.min(room.each, room.left) then return end
-    provider = {room = room, since = since}
-    provider.lines = {timer = line(busy[1]), opening = line(busy[2])}
+    if busy[1] + busy[2] >= math.min(room.each, room.left) then return false end
+    provider = {room = room, since = at, timer = line(busy[1]), opening = line(busy[2])}
     providers[channel .. ':' .. name] = provider
     providers[#providers + 1] = provider
   end
-  provider.since = math.min(provider.since, since)
-  local trays = provider.lines[cause].trays
-  trays[#trays + 1] = {prefix = prefix, name = tray, since = since}
+  provider[cause].provider = provider
+  return provider[cause]
 end
+
+-- Note a tray that may have something due; most often there is none.
+local function collect(prefix, tray, since)
+  local waiting = lines[tray]
+  if waiting == nil then
+    waiting = line_of(tray)
+    lines[tray] = waiting
+  end
+  if not waiting then return end
+  waiting.trays[#waiting.trays + 1] = {prefix = prefix, name = tray, since = since}
+  waiting.provider.since = math.min(waiting.provider.since, since)
+end
+
+-- What `trays` says of it is put right in the end.
+local function touch(tray)
+  if not tray.is_touched then changed[#changed + 1] = tray end
+  tray.is_touched = true
+end
+
+local function by_age(one, other) return one.since < other.since end
 
 -- The first entry in line: its tray, its name, since when it is due. None if nothing is.
 local function head(waiting)
+  if not waiting.is_sorted then table.sort(waiting.trays, by_age) end
+  waiting.is_sorted = true
   local tray = waiting.trays[waiting.next]
   if not tray then return nil end
   if not tray.first then
-    if not tray.is_seen then seen[#seen + 1] = tray end
-    tray.is_seen = true
     tray.first = redis.call('ZRANGEBYSCORE', tray.prefix .. 'out:' .. tray.name, '-inf', at,
       'WITHSCORES', 'LIMIT', 0, 1)
   end
   if tray.first[1] then return tray, tray.first[1], tonumber(tray.first[2]) end
+  touch(tray)
   waiting.next = waiting.next + 1
   return head(waiting)
 end
@@ -56,6 +75,7 @@ end
 -- Take an entry for a lease; one that is not wanted any more is dropped.
 local function take(tray, entry)
   local prefix = tray.prefix
+  touch(tray)
   tray.first = nil
   local attempt, begun, mark = attempt_of(prefix, entry)
   local body = redis.call('HGET', prefix .. 'ob', entry)
@@ -74,7 +94,7 @@ end
 -- that is due for longer.
 local function take_next(provider)
   repeat
-    local timer, opening = provider.lines.timer, provider.lines.opening
+    local timer, opening = provider.timer, provider.opening
     local tray, entry, since = head(timer)
     local other, other_entry, other_since = head(opening)
     local by_opening = other and (not tray or opening.under_way < timer.under_way
@@ -94,18 +114,14 @@ for shard = 0, shards - 1 do
   local due = redis.call('ZRANGEBYSCORE', prefix .. 'trays', '-inf', at, 'WITHSCORES')
   for item = 1, #due, 2 do collect(prefix, due[item], tonumber(due[item + 1])) end
 end
-local function by_age(one, other) return one.since < other.since end
 table.sort(providers, by_age)
-for _, provider in ipairs(providers) do
-  for _, waiting in pairs(provider.lines) do table.sort(waiting.trays, by_age) end
-end
 -- Who has nothing under way takes one each, then who has one, and so on.
 for level = 0, each_max - 1 do
   for _, provider in ipairs(providers) do
-    local room, lines = provider.room, provider.lines
-    if lines.timer.under_way + lines.opening.under_way == level
+    local room = provider.room
+    if provider.timer.under_way + provider.opening.under_way == level
       and level < math.min(room.each, room.left) then take_next(provider) end
   end
 end
-for _, tray in ipairs(seen) do tidy(tray.prefix, tray.name) end
+for _, tray in ipairs(changed) do tidy(tray.prefix, tray.name) end
 return {at, found}

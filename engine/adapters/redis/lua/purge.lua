@@ -3,7 +3,7 @@
 local prefix, id, before = ARGV[1], ARGV[2], whole(ARGV[3])
 local incident, counts = prefix .. 'i:' .. id, prefix .. 'snapn'
 local closed_at = tonumber(redis.call('ZSCORE', prefix .. 'over', id) or before + 1)
-local fields = redis.call('HMGET', incident, 'q', 'p', 'c', 'sn', 'sx', 't')
+local fields = redis.call('HMGET', incident, 'q', 'p', 'c', 'sn', 'sx', 't', 'zn', 'zo')
 local has_mail = tonumber(fields[1] or 0) > tonumber(fields[2] or 0)
 local is_gone = redis.call('EXISTS', incident) == 0
 local is_open = not is_gone and (fields[3] or '') == ''
@@ -32,11 +32,15 @@ for snapshot in string.gmatch(named ~= '' and named or fields[5] or '', '%S+') d
   if redis.call('HGET', counts, snapshot) == '0' then marks[3] = snapshot end
   redis.call('HDEL', counts, unpack(marks))
 end
-for _, index in ipairs({'due', 'mail', 'open', 'closed'}) do
+for _, index in ipairs({'due', 'mail', 'open', 'closed', 'pack'}) do
   redis.call('ZREM', prefix .. index, id)
 end
 if fields[6] then redis.call('ZREM', prefix .. fields[6], id) end
-redis.call('DEL', prefix .. 'm:' .. id, prefix .. 'h:' .. id, prefix .. 'a:' .. id)
+redis.call('DEL', prefix .. 'm:' .. id, prefix .. 'a:' .. id, prefix .. 'h:' .. id)
+-- Of a packing that was cut off, the list before this one may be there too.
+for _, packed in ipairs({fields[7] or '', fields[8] or ''}) do
+  if packed ~= '' then redis.call('DEL', history_of(prefix, id, packed)) end
+end
 redis.call('DEL', incident)
 redis.call('ZREM', prefix .. 'over', id)
 return 'gone'
