@@ -9,7 +9,7 @@ What was claimed stays claimed until its lease ends: there is no kick and no swe
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -32,8 +32,10 @@ from policies.policy import Policy
 from tests.support.driver import Driver
 
 T = TypeVar("T")
-# The longest lease there is, that of a send; and that of an incident.
-SEND_LEASE, INCIDENT_LEASE = timedelta(seconds=3), timedelta(seconds=2)
+# How long others leave alone what somebody claimed who died, incidents and sends.
+INCIDENT_LEASE, SEND_LEASE = timedelta(seconds=2), timedelta(seconds=3)
+# The longest that anybody waits for a process that died: for an answer it asked for.
+LATE_MAX = timedelta(seconds=4)
 # Two pages of one person for steps of one instant are one to a provider: they have one
 # key. In a transcript people ask twice in one instant; here they are a little slower.
 MOMENT = timedelta(milliseconds=1)
@@ -142,15 +144,15 @@ class Course:
 
     Attributes:
         kill: Where the first process is killed; None: nowhere.
-        catches_up: Whether people make up for what they had to wait after that; else
-            they are later by as much from then on.
+        later_by: How much later people are from then on. What they have to wait beyond
+            that, until every lease is over, they make up for.
         comes_late: How much later than all others the first worker looks.
         taps_clock: Whether reading the clock is a call, too.
         spoilt: By kinds of ports, something broken that stands before each of these.
     """
 
     kill: Kill | None = None
-    catches_up: bool = False
+    later_by: timedelta = LATE_MAX
     comes_late: timedelta = timedelta(0)
     taps_clock: bool = False
     spoilt: Mapping[type, Callable[[object], object]] = field(
@@ -176,6 +178,7 @@ class Mortal(Driver):
         self.course = course
         self.line = self._living = Line(course.kill)
         self._comes_late = course.comes_late
+        self._killed_at: datetime | None = None
         self._owed = timedelta(0)
         super().__init__(*policies, catch_all=catch_all)
 
@@ -216,9 +219,11 @@ class Mortal(Driver):
 
     async def wait(self) -> None:
         """Wait until every lease is over that the killed process had."""
-        await super().pass_time(SEND_LEASE)
-        if self.course.catches_up:
-            self._owed = SEND_LEASE
+        assert self._killed_at is not None
+        left = self._killed_at + SEND_LEASE - self.clock.now()
+        waited = max(left, self.course.later_by)
+        await super().pass_time(waited)
+        self._owed = waited - self.course.later_by
 
     def _less(self, by: timedelta) -> timedelta:
         """Return how long is left of a time when what is owed is made up for."""
@@ -237,6 +242,7 @@ class Mortal(Driver):
         else:
             assert not self._living.is_cut, CAUGHT
             return answer
+        self._killed_at = self.clock.now()
         self._living = Line()
         self.process = self.assembled()
 

@@ -116,7 +116,7 @@ class ForgetsTickets(Spoilt):
 
     async def take(self, turns: Sequence[Turn]) -> Sequence[str]:
         """Take turns with tickets of this process only."""
-        own = [replace(turn, ticket=f"{turn.ticket}.{self._number}") for turn in turns]
+        own = [replace(one, ticket=f"{one.ticket}.{self._number}") for one in turns]
         taken: Sequence[str] = await self._port.take(own)
 
         return taken
