@@ -12,7 +12,8 @@ from policies.policy import Policy
 from policies.steps import KNOWN
 from policies.targets import AnyTarget, target_of
 
-DOCS = Path(__file__).parent.parent / "docs"
+TESTS = Path(__file__).parent
+DOCS = TESTS.parent / "docs"
 POLICIES = (DOCS / "policies.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", POLICIES, re.DOTALL)
 
@@ -46,3 +47,24 @@ def test_reasons() -> None:
     text = (DOCS / "reasons.md").read_text(encoding="utf-8")
 
     assert set(Reason) == set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def test_hazards() -> None:
+    """Every hazard of arq is answered by tests that there are, found by its letter."""
+    text = (DOCS / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([A-Z]) \|.*\| ([^|]+) \|$", text, re.MULTILINE))
+    written = "".join(
+        path.read_text(encoding="utf-8") for path in (TESTS / "hazards").glob("test_*")
+    )
+    there = re.findall(r"^(?:async )?def (test_\w+)", written, re.MULTILINE)
+    named = {letter: re.findall(r"`(\w+)`", cell) for letter, cell in rows.items()}
+
+    assert [*"ABCDEFGHIJL"] == sorted(named)
+    assert {each for each in there if not each.endswith("naive")} == {
+        each for tests in named.values() for each in tests
+    }
+    assert all(
+        each.startswith(f"test_{letter.lower()}_")
+        for letter, tests in named.items()
+        for each in tests
+    )

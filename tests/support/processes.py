@@ -84,12 +84,21 @@ class Rung:
 @contextmanager
 def running_rung(output: Path, *arguments: str, **environment: str) -> Iterator[Rung]:
     """Run rung for as long as the block lasts, unless it ends before."""
+    with running_module("rung", output, *arguments, **environment) as rung:
+        yield rung
+
+
+@contextmanager
+def running_module(
+    module: str, output: Path, *arguments: str, **environment: str
+) -> Iterator[Rung]:
+    """Run a module of ours, which need not be rung, in the same way."""
     inherited = {
         name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON
     }
     with output.open("wb") as opened:
         process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "rung", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=inherited | {"PORT": "0"} | environment,
             stdout=opened,
             stderr=subprocess.STDOUT,
@@ -99,6 +108,7 @@ def running_rung(output: Path, *arguments: str, **environment: str) -> Iterator[
     finally:
         if process.poll() is None:
             process.terminate()
+            process.send_signal(signal.SIGCONT)  # one that is stopped would not end
             try:
                 process.wait(timeout=PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
