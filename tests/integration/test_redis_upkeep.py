@@ -489,19 +489,22 @@ class TestPack:
         assert int(not reopens) == await packed(on)
         assert 3 == len(await on.reader.history(closed.incident_id))
 
-    async def test_left_over(self, on: OnRedis) -> None:
+    @pytest.mark.parametrize("later", [0, 1])
+    async def test_left_over(self, on: OnRedis, later: int) -> None:
         """What a commit that was cut off left behind is not shown, and goes."""
         closed = await closed_one(on)
         await on.advance(MINUTE)
         await packed(on)
+        loaded = await on.store.load(closed.incident_id)
+        await done(on, a_commit(loaded, history=(an_entry(),) * later))
         tail = f"{part(closed, 'h')}:2"
         await on.redis.rpush(tail, encode_entry(an_entry()))  # type: ignore[misc]
         shown = await on.reader.history(closed.incident_id)
         loaded = await on.store.load(closed.incident_id)
         await done(on, a_commit(loaded, history=()))
 
-        assert 2 == len(shown)
-        assert not await on.redis.exists(tail)
+        assert 2 + later == len(shown)
+        assert later == await on.redis.llen(tail)  # type: ignore[misc]
 
     async def test_small(self, on: OnRedis) -> None:
         """Packed it is a fraction of what it was."""
