@@ -16,6 +16,7 @@ from tests.support.servers import found_servers
 DEPLOYS = range(5)
 
 
+@pytest.mark.timeout(180)  # six workers start, one after the other
 def test_d_deploys(stage: Stage) -> None:
     """
     Hazard D holds: five workers told to end in the middle of a drain lose no page.
