@@ -105,7 +105,7 @@ class Ledger:
     def lost(self) -> list[str]:
         """Pages that had to be, and were not."""
         return [
-            f"{owed.person} for {owed.incident}"
+            f"{owed.person} for {owed.incident}{self._stopped(owed)}"
             for owed in self.owed
             if (owed.incident, owed.person) not in self.lines
         ]
@@ -211,6 +211,16 @@ class Ledger:
             lines = self.lines.get((one.incident, one.person))
             if lines:
                 yield one.due, max(one.due, lines[0].at)
+
+    def _stopped(self, owed: Owed) -> str:
+        """Say how long after its time a page that was lost was no longer wanted."""
+        ends = [
+            story.end.asked_at - owed.due
+            for story in self.stories.values()
+            if story.first.incident == owed.incident and story.end is not None
+        ]
+
+        return f", stopped {ends[0]:.1f} s after it was due" if ends else ""
 
     def _is_explained(self, first: Seen, last: Seen) -> bool:
         """Tell whether a process of these, or Redis, was struck around the first."""
