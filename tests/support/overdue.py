@@ -8,8 +8,8 @@ import redis
 from engine.adapters.redis.keys import TABLE
 
 SHARD = "{rung:"
-# In these nothing waits to be done by now; every other list is of what is due at a time.
-KEPT = {"until resolved", "until purged"}
+# In these nobody waits for anything; every other list is of what is due at a time.
+KEPT = {"until resolved", "until packed", "until purged"}
 LISTS = [
     row
     for row in TABLE
