@@ -7,13 +7,18 @@ from typing import Any, get_args
 import pytest
 from ruamel.yaml import YAML
 
+from engine.adapters.redis.keys import TABLE
 from engine.core.reasons import Reason
 from policies.policy import Policy
 from policies.steps import KNOWN
 from policies.targets import AnyTarget, target_of
+from workers.settings import Settings
 
 TESTS = Path(__file__).parent
-DOCS = TESTS.parent / "docs"
+ROOT = TESTS.parent
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATING = (DOCS / "operating.md").read_text(encoding="utf-8")
 POLICIES = (DOCS / "policies.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", POLICIES, re.DOTALL)
 
@@ -68,3 +73,56 @@ def test_hazards() -> None:
         for letter, tests in named.items()
         for each in tests
     )
+
+
+def test_what_happens_when() -> None:
+    """Every row of what happens when something fails names tests, and they are there."""
+    [table] = re.findall(r"## What happens when\n(.*?)\n## ", README, re.DOTALL)
+    rows = re.findall(r"^\| (?!fails|---)(.*) \|$", table, re.MULTILINE)
+    named = [re.findall(r"`(tests/[^`]+)`", row) for row in rows]
+
+    assert 15 < len(rows)
+    assert all(named)
+    assert [] == [name for names in named for name in names if not _is_there(name)]
+
+
+def test_every_key() -> None:
+    """The keys that operators read of are those there are, word for word."""
+    expected = [(row.pattern, row.type, row.lifetime, row.use) for row in TABLE]
+    rows = re.findall(
+        r"^\| `([^`]+)` \| (\w+) \| (.*) \| (.*) \|$", OPERATING, re.MULTILINE
+    )
+
+    assert expected == [row for row in rows if row[0].startswith(("{", "rung", "arq"))]
+
+
+def test_every_warning() -> None:
+    """Every warning and error of the log is explained to whoever watches it."""
+    sources = [*ROOT.glob("engine/**/*.py"), *ROOT.glob("workers/**/*.py")]
+    text = "".join(source.read_text(encoding="utf-8") for source in sources)
+    logged = set(
+        re.findall(r"log\.(?:warning|error)\(\s*(?:#.*\s*)?\"([^\"]+)\"", text)
+    )
+    logged |= set(re.findall(r"write\(\s*\"([a-z_.]+)\"", text))
+    explained = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", OPERATING))
+
+    assert {"incident.parked", "chore.failed"} <= logged
+    assert set() == logged - explained
+
+
+def test_every_setting() -> None:
+    """Every setting is in the README, and no other."""
+    [table] = re.findall(r"## Settings\n(.*?)\n## ", README, re.DOTALL)
+    named = re.findall(r"`((?:RUNG_|REDIS_|PORT)\w*)`", table)
+    known = {field.alias for field in Settings.model_fields.values()}
+
+    assert known | {"RUNG_REDIS_SERVER"} == set(named)
+
+
+def _is_there(name: str) -> bool:
+    """Tell whether there is such a file, and such a test in it."""
+    path, _, test = name.partition("::")
+    if not (ROOT / path).is_file():
+        return False
+
+    return not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8")

@@ -7,26 +7,20 @@ more comes in, then the worker with its sends. A second signal ends it at once.
 
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
 import structlog
-import uvicorn
-from typing_extensions import override
 
 from engine.errors import EngineError, TryAgainError
 from workers.bootstrap import Installation, connect
 from workers.demo import SecretsError
 from workers.escalator import Escalator
 from workers.settings import Settings
-from workers.web.app import WebContext, create_app
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# What is under way is answered; whoever hangs on longer is cut off.
-ANSWERS_SECONDS_MAX = 5
 PAUSE_SECONDS = 0.5
 
 First = Callable[[Installation], Awaitable[None]]
@@ -43,15 +37,6 @@ class Stop:
 Body = Callable[[Installation, Stop], Awaitable[None]]
 
 
-class WebServer(uvicorn.Server):
-    """Uvicorn, which leaves the signals to whoever runs it."""
-
-    @override
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def run_web(
     settings: Settings, redis_url: str, listener: socket.socket, version: str
 ) -> None:
@@ -61,11 +46,12 @@ async def run_web(
     Raises:
         EngineError: If the store is not one of ours.
     """
+    from workers.serving import serve  # noqa: PLC0415 - a worker needs none of it
 
     async def run(installation: Installation, stop: Stop) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_prepare, installation, stop, _nothing)
-            await _serve(installation, settings, listener, version, stop)
+            await serve(installation, settings, listener, version, stop.event)
             tasks.cancel_scope.cancel()
 
     await _run(settings, redis_url, run)
@@ -102,12 +88,13 @@ async def run_up(
     Raises:
         EngineError: If the store is not one of ours.
     """
+    from workers.serving import serve  # noqa: PLC0415 - a worker needs none of it
 
     async def run(installation: Installation, stop: Stop) -> None:
         web_ended = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_escalate, installation, stop, first, web_ended)
-            await _serve(installation, settings, listener, version, stop)
+            await serve(installation, settings, listener, version, stop.event)
             web_ended.set()
 
     await _run(settings, redis_url, run)
@@ -138,46 +125,6 @@ async def _watch(
             return
         log.info("process.stopping", signal=number.name)
         stop.event.set()
-
-
-async def _serve(
-    installation: Installation,
-    settings: Settings,
-    listener: socket.socket,
-    version: str,
-    stop: Stop,
-) -> None:
-    """Serve HTTP until told to stop, then answer what is under way."""
-    context = WebContext(
-        engine=installation.desk,
-        reader=installation.reader,
-        configuration=installation.configuration,
-        clock=installation.clock,
-        ids=installation.ids,
-        checks=installation.checks,
-        version=version,
-        body_bytes_max=settings.body_bytes_max,
-    )
-    server = WebServer(
-        uvicorn.Config(
-            create_app(context),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=ANSWERS_SECONDS_MAX,
-        )
-    )
-
-    async def end() -> None:
-        await stop.event.wait()
-        server.should_exit = True
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(end)
-        log.info("web.started", address=listener.getsockname())
-        await server.serve(sockets=[listener])
-        log.info("web.stopped")
-        tasks.cancel_scope.cancel()
 
 
 async def _escalate(

@@ -9,7 +9,7 @@ is safe to repeat; but it never loses one.
 from engine.service.couriers import Couriers
 from engine.service.engine import Engine
 from engine.service.look_ups import LookUps
-from engine.service.settling import INCIDENTS
+from engine.service.settlement import INCIDENTS
 from engine.service.upkeep import Caretaker
 
 __all__ = ["INCIDENTS", "Caretaker", "Couriers", "Engine", "LookUps"]

@@ -35,7 +35,7 @@ from engine.ports import (
     Outbox,
 )
 from engine.service.addresses import Reached, reached
-from engine.service.settling import INCIDENTS
+from engine.service.settlement import INCIDENTS
 from engine.service.slots import SLOTS, Slots
 from engine.service.turnstile import Turnstile
 

@@ -36,7 +36,8 @@ from engine.ports import (
 )
 from engine.service.directions import INSTALLATION, Directions
 from engine.service.look_ups import LookUps
-from engine.service.settling import Settlement, settle
+from engine.service.settlement import Settlement
+from engine.service.settling import go_on, settle
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -126,7 +127,7 @@ class Engine:
             settlement = await settle(claimed, directions, self.clock.now(), command)
             while settlement.wanted is not None:
                 [taken] = await directions.take_turns([settlement.wanted])
-                await settlement.go_on(taken)
+                await go_on(settlement, taken)
             stored = await self._store(settlement)
             if stored is Stored.DONE:
                 assert settlement.incident is not None
@@ -237,7 +238,7 @@ class Engine:
             turns = await directions.take_turns(questions)
             for settlement, taken in zip(wanting, turns, strict=True):
                 try:
-                    await settlement.go_on(taken)
+                    await go_on(settlement, taken)
                 except Exception as error:  # noqa: BLE001 - nor must this one
                     await self._park(settlement.claimed, error)
                     settled.remove(settlement)

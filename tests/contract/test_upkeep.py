@@ -270,6 +270,7 @@ class TestPack:
         await packed(backend)
         loaded = await backend.store.load(before.incident_id)
         await done(backend, a_commit(loaded, history=(), repeats=1))
+        await backend.advance(MINUTE)
 
         assert expected == await backend.reader.history(before.incident_id)
         assert 0 == await packed(backend)

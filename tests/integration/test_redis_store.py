@@ -14,6 +14,7 @@ from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.store import RedisStore
 from engine.core.events import DeliveryReported, Outcome
+from engine.core.incident import Status
 from engine.errors import UnreadableError
 from engine.ids import to_text
 from engine.ports import Claimed, Lane, Posting, Stored
@@ -413,6 +414,16 @@ class TestLeftOver:
 
         assert f"{SNAPSHOT.hash} {other.hash}".encode() == named
         assert {SNAPSHOT.hash.encode(): b"1", other.hash.encode(): b"1"} == counts
+
+    async def test_team_index(self, on: OnRedis) -> None:
+        """A team's list is read from the team's index: others' incidents cost nothing."""
+        claimed = await an_open_one(on)
+        assert claimed.incident
+        await done(on, a_commit(claimed, resolved(claimed.incident)))
+        await on.redis.delete(shared(claimed, "closed"))
+        found = await on.reader.summaries(frozenset(Status), 9, None, frozenset({None}))
+
+        assert [claimed.incident_id] == [summary.id for summary in found]
 
     async def test_repeats(self, on: OnRedis) -> None:
         """Repeats are counted beside the state."""

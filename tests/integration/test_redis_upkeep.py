@@ -18,6 +18,8 @@ from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.upkeep import RedisUpkeep
+from engine.codec import encode_entry
+from engine.codec.shapes import milliseconds
 from engine.ports import Claimed, Commit, Lane, Repair, RoutedAlert, Stored
 from policies.policy import Policy, Snapshot
 from tests.contract.making import (
@@ -216,6 +218,21 @@ class TestAudit:
         assert {} == await audited(on)
         assert 1 == await on.redis.zcard(shared(opened, "open"))
 
+    async def test_woken(self, on: OnRedis) -> None:
+        """Whoever is found again is woken: by a kick for mail, by a wake for a timer."""
+        opened = await an_open_one(on, START + SECOND)
+        await on.mailbox.append([a_firing()])
+        woken = sorted(await on.redis.keys("rung:kick") + await on.redis.keys("arq:*"))
+        for lane in Lane:
+            await on.lose(opened.incident_id, lane)
+        await on.redis.delete(*woken, "rung:arq")
+        await audited(on)
+
+        assert 2 == len(woken)
+        assert woken == sorted(
+            await on.redis.keys("rung:kick") + await on.redis.keys("arq:*")
+        )
+
     async def test_slices(self, on: OnRedis) -> None:
         """An index is read in slices of 500; none of it is left out or read twice."""
         one_shard = [
@@ -321,6 +338,44 @@ class TestPurge:
         left = [key for key in await on.redis.keys("{rung*") if b"}:l:" not in key]
 
         assert [] == left
+
+    async def test_never_an_open_one(self, on: OnRedis) -> None:
+        """What its state says counts, not an index: it waits behind all the others."""
+        opened = await an_open_one(on)
+        reopened = await closed_one(on, "reopened")
+        closed = await on.store.load(reopened.incident_id)
+        assert reopened.incident
+        await done(on, a_commit(closed, reopened.incident))
+        for one in (opened, reopened):
+            assert await on.redis.zscore(shared(one, "over"), one.incident_id) is None
+            assert await on.redis.zscore(shared(one, "pack"), one.incident_id) is None
+            await on.redis.zadd(shared(one, "over"), {one.incident_id: 1})
+        count = await purged(on)
+        scores = [
+            await on.redis.zscore(shared(one, "over"), one.incident_id)
+            for one in (opened, reopened)
+        ]
+
+        assert 0 == count
+        assert [milliseconds(START)] * 2 == scores
+
+    async def test_closed_again_meanwhile(self, on: OnRedis) -> None:
+        """One that was opened and closed while a purge was choosing is young again."""
+        before = await closed_one(on)
+        await on.advance(MINUTE)
+
+        async def again() -> None:
+            closed = await on.store.load(before.incident_id)
+            assert before.incident
+            await done(on, a_commit(closed, before.incident))
+            reopened = await on.store.load(before.incident_id)
+            await done(on, a_commit(reopened, resolved(before.incident)))
+
+        hooked = Hooked(on, Name.PURGE, again, idle)
+        count = (await upkeep_on(hooked, on.store, nothing).purge(START)).count
+
+        assert 0 == count
+        assert 4 == len(await on.reader.history(before.incident_id))
 
     async def test_cut_off(self, on: OnRedis) -> None:
         """Wherever a purge was cut off, run again it leaves what an uncut one does."""
@@ -434,6 +489,23 @@ class TestPack:
         assert 3 == unpacked
         assert int(not reopens) == await packed(on)
         assert 3 == len(await on.reader.history(closed.incident_id))
+
+    @pytest.mark.parametrize("later", [0, 1])
+    async def test_left_over(self, on: OnRedis, later: int) -> None:
+        """What a commit that was cut off left behind is not shown, and goes."""
+        closed = await closed_one(on)
+        await on.advance(MINUTE)
+        await packed(on)
+        loaded = await on.store.load(closed.incident_id)
+        await done(on, a_commit(loaded, history=(an_entry(),) * later))
+        tail = f"{part(closed, 'h')}:2"
+        await on.redis.rpush(tail, encode_entry(an_entry()))  # type: ignore[misc]
+        shown = await on.reader.history(closed.incident_id)
+        loaded = await on.store.load(closed.incident_id)
+        await done(on, a_commit(loaded, history=()))
+
+        assert 2 + later == len(shown)
+        assert later == await on.redis.llen(tail)  # type: ignore[misc]
 
     async def test_small(self, on: OnRedis) -> None:
         """Packed it is a fraction of what it was."""

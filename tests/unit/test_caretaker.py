@@ -325,6 +325,21 @@ async def test_lost() -> None:
     assert [] == list(logs)
 
 
+async def test_lost_while_packing() -> None:
+    """Whoever loses the upkeep while he packs or purges leaves the rest to the other."""
+
+    class Late(World):
+        @override
+        async def pack(self) -> int:
+            self.owner, self.held_until = "other", NOON + DAY
+            return await super().pack()
+
+    world = Late(packs=[1] * 5, purges=[Purged(old=1)] * 5)
+    await world.round()
+
+    assert [4, 4] == [len(world.packs), len(world.purges)]
+
+
 async def test_outage() -> None:
     """Without a store it says so to whoever runs it, and tells nobody outside."""
     world = World(failure=StoreUnavailableError("gone"))

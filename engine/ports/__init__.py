@@ -1,0 +1,75 @@
+"""
+What the engine needs from the outside world.
+
+A port is a promise with its fine print. Each promise has a test in
+tests/contract that every adapter passes, the in-memory one too.
+"""
+
+from engine.ports.channels import Channel, DeliveryResult, Notification
+from engine.ports.clock import Clock, Ids
+from engine.ports.mailbox import Answer, Mailbox, Posting, Receipt, RoutedAlert
+from engine.ports.outbox import Delivery, Outbox, Room, UnderWay
+from engine.ports.people import (
+    Configuration,
+    KnownOnCall,
+    LastKnown,
+    OnCall,
+    OnCallLookup,
+    OnCallReason,
+    Turn,
+    Turns,
+)
+from engine.ports.store import (
+    Claimed,
+    Commit,
+    Entry,
+    IncidentReader,
+    IncidentStore,
+    Lane,
+    Mail,
+    Stored,
+    Summary,
+)
+from engine.ports.timers import Timers, Wake
+from engine.ports.upkeep import Audited, Heartbeat, Purged, Repair, Upkeep
+
+__all__ = [
+    "Answer",
+    "Audited",
+    "Channel",
+    "Claimed",
+    "Clock",
+    "Commit",
+    "Configuration",
+    "Delivery",
+    "DeliveryResult",
+    "Entry",
+    "Heartbeat",
+    "Ids",
+    "IncidentReader",
+    "IncidentStore",
+    "KnownOnCall",
+    "Lane",
+    "LastKnown",
+    "Mail",
+    "Mailbox",
+    "Notification",
+    "OnCall",
+    "OnCallLookup",
+    "OnCallReason",
+    "Outbox",
+    "Posting",
+    "Purged",
+    "Receipt",
+    "Repair",
+    "Room",
+    "RoutedAlert",
+    "Stored",
+    "Summary",
+    "Timers",
+    "Turn",
+    "Turns",
+    "UnderWay",
+    "Upkeep",
+    "Wake",
+]
