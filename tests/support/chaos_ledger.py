@@ -13,7 +13,7 @@ from tests.support.chaos_pages import Seen
 # Whoever is to be paged, and so many seconds after the alert.
 Policy = tuple[tuple[str, float], ...]
 # Beyond what the latest of all pages took.
-GRACE_SECONDS = 1.0
+GRACE_SECONDS = 5.0
 # From the begin of a send until its line is read here, on a machine that is busy.
 IN_FLIGHT_SECONDS = 0.5
 # For so long after a strike a page may come twice: the lease of a delivery, the sweep.
