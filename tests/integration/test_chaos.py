@@ -118,7 +118,7 @@ def test_taken() -> None:
     status = "acknowledged"
 
     assert {} == faults(a_ledger(BOTH[0], answers=(FIRED, soon), status=status))
-    assert {"lost": ["bob for inc_1"]} == faults(
+    assert {"lost": ["bob for inc_1, stopped 8.5 s after it was due"]} == faults(
         a_ledger(BOTH[0], answers=(FIRED, late), status=status)
     )
 

@@ -272,6 +272,33 @@ async def test_answer_lost(place: Place) -> None:
     assert [("commit.failed", "warning")] * 2 == told
 
 
+@pytest.mark.parametrize("was_used", [False, True])
+async def test_closed_meanwhile(place: Place, *, was_used: bool) -> None:
+    """A connection that is closed while it is made or used is an outage like others."""
+    line = Line()
+
+    class Closed(Connection):
+        @override
+        async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+            if line.breaks:
+                # In the words of uvloop.
+                message = "unable to perform operation on <TCPTransport closed=True>"
+                raise RuntimeError(message)
+            await super().send_packed_command(*args, **kwargs)
+
+    redis: Redis = Redis.from_url(place.server.url)
+    redis.connection_pool.connection_class = Closed
+    client = OnRedis(redis, place.on.clock).client
+    if was_used:
+        await client.time()
+    line.breaks = True
+    with pytest.raises(StoreUnavailableError) as raised:
+        await client.time()
+    await redis.aclose()
+
+    assert was_used == isinstance(raised.value, AnswerLostError)
+
+
 async def test_finished_again(place: Place) -> None:
     """An outcome is reported once, however often its answer is lost."""
     line = Line()

@@ -13,7 +13,7 @@ from tests.support.chaos_pages import Seen
 # Whoever is to be paged, and so many seconds after the alert.
 Policy = tuple[tuple[str, float], ...]
 # Beyond what the latest of all pages took.
-GRACE_SECONDS = 1.0
+GRACE_SECONDS = 5.0
 # From the begin of a send until its line is read here, on a machine that is busy.
 IN_FLIGHT_SECONDS = 0.5
 # For so long after a strike a page may come twice: the lease of a delivery, the sweep.
@@ -105,7 +105,7 @@ class Ledger:
     def lost(self) -> list[str]:
         """Pages that had to be, and were not."""
         return [
-            f"{owed.person} for {owed.incident}"
+            f"{owed.person} for {owed.incident}{self._stopped(owed)}"
             for owed in self.owed
             if (owed.incident, owed.person) not in self.lines
         ]
@@ -211,6 +211,16 @@ class Ledger:
             lines = self.lines.get((one.incident, one.person))
             if lines:
                 yield one.due, max(one.due, lines[0].at)
+
+    def _stopped(self, owed: Owed) -> str:
+        """Say how long after its time a page that was lost was no longer wanted."""
+        ends = [
+            story.end.asked_at - owed.due
+            for story in self.stories.values()
+            if story.first.incident == owed.incident and story.end is not None
+        ]
+
+        return f", stopped {ends[0]:.1f} s after it was due" if ends else ""
 
     def _is_explained(self, first: Seen, last: Seen) -> bool:
         """Tell whether a process of these, or Redis, was struck around the first."""

@@ -8,9 +8,13 @@ import redis
 from engine.adapters.redis.keys import TABLE
 
 SHARD = "{rung:"
-# Each list of what is due at a time. Of the others the scores are ids, which are far
-# greater than any time; so none of those is ever overdue.
-LISTS = [row for row in TABLE if row.type == "zset" and row.pattern.startswith(SHARD)]
+# In these nobody waits for anything; every other list is of what is due at a time.
+KEPT = {"until resolved", "until packed", "until purged"}
+LISTS = [
+    row
+    for row in TABLE
+    if row.type == "zset" and row.pattern.startswith(SHARD) and row.lifetime not in KEPT
+]
 OF_INCIDENTS = f"{SHARD}*}}:i:*"
 OF_MAIL = f"{SHARD}*}}:m:*"
 

@@ -39,8 +39,8 @@ PASSING_KINDS = (OutOfMemoryError, ReadOnlyError)
 PASSING = re.compile(
     r"(^|-)(OOM|MISCONF|READONLY|LOADING|NOREPLICAS|MASTERDOWN|BUSY|TRYAGAIN)\b"
 )
-
-
+# The last is what uvloop says of a connection that the server has closed meanwhile.
+BROKEN = (RedisError, OSError, RuntimeError)
 DEMOTED = re.compile(r"(^|-)(READONLY|MASTERDOWN)\b")
 
 
@@ -179,7 +179,7 @@ class Client:
         try:
             # Taken here, so that what was never sent is told from what may have been.
             pipeline.connection = await self.redis.connection_pool.get_connection()
-        except (RedisError, OSError) as error:
+        except BROKEN as error:
             raise StoreUnavailableError(str(error)) from error
         try:
             for command in commands:
@@ -187,7 +187,7 @@ class Client:
             replies: list[Reply] = await pipeline.execute(raise_on_error=False)
         except BusyLoadingError as error:
             raise StoreUnavailableError(str(error)) from error
-        except (RedisError, OSError) as error:
+        except BROKEN as error:
             raise AnswerLostError(str(error)) from error
         if any(map(_is_demoted, replies)):
             await self._leave()
