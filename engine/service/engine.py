@@ -253,6 +253,7 @@ class Engine:
             "incident.parked",
             incident_id=show_incident_id(claimed.incident_id),
             failures=claimed.failures + (not is_newer),
+            is_newer=is_newer,
             error=str(error) if isinstance(error, EngineError) else "",
             traceback="".join(traceback.format_exception(error)),
         )
