@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test long format lint types layers unit rewrite bench chaos clean python
+.PHONY: help run test long format lint types layers unit coverage rewrite bench chaos clean python
 
 help: ## show what there is
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -28,7 +28,10 @@ layers: $(VENV)/.test ## check which way imports run
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.test ## run the tests
-	$(BIN)/pytest -n 2 -m "not long" --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 3 -m "not long"
+
+coverage: $(VENV)/.test ## run the tests, and show what they do not reach
+	$(BIN)/pytest -n 3 -m "not long" --cov --cov-report=term:skip-covered
 
 long: $(VENV)/.test ## run the tests that take minutes
 	HYPOTHESIS_PROFILE=long $(BIN)/pytest -n 2
