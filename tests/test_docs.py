@@ -86,6 +86,16 @@ def test_what_happens_when() -> None:
     assert [] == [name for names in named for name in names if not _is_there(name)]
 
 
+def test_what_may_come_between() -> None:
+    """Everything that may come between is a test that there is."""
+    text = (DOCS / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    [table] = re.findall(r"## What may come between\n(.*?)\n## ", text, re.DOTALL)
+    named = re.findall(r"`(tests/[^`]+)`", table)
+
+    assert 15 < len(named)
+    assert [] == [name for name in named if not _is_there(name)]
+
+
 def test_every_key() -> None:
     """The keys that operators read of are those there are, word for word."""
     expected = [(row.pattern, row.type, row.lifetime, row.use) for row in TABLE]
