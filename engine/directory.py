@@ -94,7 +94,7 @@ class ContactMethod(_Record):
 
     id: Name
     channel: Name
-    address: str = ""
+    address: Annotated[str, Field(repr=False)] = ""
     secrets: Secrets = ()
 
 
@@ -170,7 +170,7 @@ class Place(_Record):
     name: str
     kind: Name
     channel: Name
-    address: str = ""
+    address: Annotated[str, Field(repr=False)] = ""
     secrets: Secrets = ()
 
 

@@ -80,6 +80,11 @@ from policies.policy import Snapshot
 # A timer that runs this little late counts as on time: waits after it do not drift.
 LATENESS_FORGIVEN = timedelta(seconds=2)
 EXHAUST_AFTER = timedelta(minutes=5)
+WEBHOOK_REASONS = {
+    Outcome.SENT: Reason.WEBHOOK_ANSWERED,
+    Outcome.FAILED: Reason.WEBHOOK_FAILED,
+    Outcome.UNKNOWN: Reason.DELIVERY_UNKNOWN,
+}
 
 Timer = Walk | Page | Call | Checklist | Restart
 
@@ -260,8 +265,7 @@ def _report(incident: Incident, event: DeliveryReported, at: datetime) -> Decisi
     """Note what became of a notification; after a failure the next rule is due."""
     has_failed = event.outcome is Outcome.FAILED
     if event.page.startswith(WEBHOOK_PAGE):
-        reason = Reason.WEBHOOK_FAILED if has_failed else Reason.WEBHOOK_ANSWERED
-        return Decision(incident=incident, reason=reason)
+        return Decision(incident=incident, reason=WEBHOOK_REASONS[event.outcome])
     if event.page.startswith(TELL_PAGE):
         return Decision(incident=incident, reason=Reason.STALE)
     page = page_of(incident, event.page)

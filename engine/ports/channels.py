@@ -24,7 +24,7 @@ class Notification:
     status: Status
     person: str
     name: str
-    address: str
+    address: str = field(repr=False)
     attempt: int
     late_by_seconds: int = 0
     labels: dict[str, str] = field(default_factory=dict[str, str])

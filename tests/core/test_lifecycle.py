@@ -534,6 +534,7 @@ def test_report_on_nothing() -> None:
             ("9.9.9.9.x", sent),
             ("webhook.1.0.1.1", sent),
             ("webhook.1.0.1.1", failed),
+            ("webhook.1.0.1.1", Outcome.UNKNOWN),
             ("tell.x", sent),
         ]
     ]
@@ -542,6 +543,7 @@ def test_report_on_nothing() -> None:
         Reason.LATE,
         Reason.WEBHOOK_ANSWERED,
         Reason.WEBHOOK_FAILED,
+        Reason.DELIVERY_UNKNOWN,
         Reason.STALE,
     ] == reasons
 

@@ -220,3 +220,6 @@ async def test_secrets_are_not_shown() -> None:
     [notification] = driver.channels["webhook"].sent
     assert (SECRET,) == notification.secrets
     assert SECRET not in repr(notification)
+    assert notification.address
+    assert notification.address not in repr(notification)
+    assert notification.address not in repr(driver.directory)
