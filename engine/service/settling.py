@@ -75,8 +75,13 @@ async def go_on(settlement: Settlement, taken: TurnTaken) -> None:
 
 
 async def _run(settlement: Settlement) -> None:
-    """Decide on, until nothing is due or a turn has to be taken first."""
-    for _ in range(EVENTS_MAX):
+    """
+    Decide on, until nothing is due or a turn has to be taken first.
+
+    All mail is read, however much: what closes the incident cannot be stored while some
+    is left.
+    """
+    for _ in range(EVENTS_MAX + len(settlement.mail)):
         due = _next_timer(settlement)
         mail = settlement.mail
         if mail and (due is None or mail[0].at <= due):
@@ -87,7 +92,7 @@ async def _run(settlement: Settlement) -> None:
             break
         if settlement.wanted is not None:
             return
-        if len(settlement.sends) >= SENDS_MAX:
+        if len(settlement.sends) >= SENDS_MAX and not settlement.is_over:
             break
     await _obey(settlement)
 
@@ -180,11 +185,14 @@ def _opens_next(settlement: Settlement, routed: RoutedAlert) -> bool:
     """
     Tell whether an alert belongs to the incident after this one.
 
-    Not if it tells again of an occurrence whose end was read just now: that is late.
+    That is the first one that fires, and all that come after it: the end of what began
+    there ends it there. Not if it tells again of an occurrence whose end was read just
+    now: that is late.
     """
     is_late = routed.alert.occurrence in settlement.ended
+    is_next = _fires(routed) or bool(settlement.follow_ups)
 
-    return settlement.is_over and _fires(routed) and not is_late
+    return settlement.is_over and is_next and not is_late
 
 
 def _more_alerts(
@@ -197,7 +205,8 @@ def _more_alerts(
     Take the alerts that come next.
 
     One that fires is never put into one event with one before it that ended: that one
-    may close the incident, and then this one opens another.
+    may close the incident, and then this one opens another. Nor one that opens another
+    with one that is late.
     """
     alerts = []
     while mail and (until is None or mail[0].at <= until):
@@ -205,6 +214,8 @@ def _more_alerts(
         if not isinstance(content, RoutedAlert):
             break
         if _fires(content) and not _fires(before):
+            break
+        if _opens_next(settlement, content):
             break
         settlement.read_up_to = mail.popleft().number
         alerts.append(content.alert)
