@@ -13,7 +13,7 @@ from typing import Self
 import structlog
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Client, Reply, meaning_of
+from engine.adapters.redis.client import Client, Reply, without_errors
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.snapshots import Snapshots
 from engine.codec import encode_snapshot
@@ -133,11 +133,9 @@ class Audit:
                 for prefix, incident_ids in by_prefix.items()
             ],
         )
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise meaning_of(reply) from reply
+        counts = without_errors(replies)
 
-        return sum(reply[0] for reply in replies), sum(reply[1] for reply in replies)
+        return sum(mail for mail, *_ in counts), sum(due for _, due, *_ in counts)
 
     async def _restore(self, prefix: str, missing: Sequence[Reply]) -> int:
         """Write back the snapshots that this process knows; count them."""
