@@ -20,6 +20,7 @@ from engine.errors import (
     UnclearError,
     UnknownIncidentError,
     UnreadableError,
+    show_error,
 )
 from engine.ids import show_incident_id
 from engine.ports import (
@@ -254,7 +255,7 @@ class Engine:
             incident_id=show_incident_id(claimed.incident_id),
             failures=claimed.failures + (not is_newer),
             is_newer=is_newer,
-            error=str(error) if isinstance(error, EngineError) else "",
+            error=show_error(error),
             traceback="".join(traceback.format_exception(error)),
         )
         is_third = claimed.failures + 1 == ALARM_AT_FAILURES and not is_newer

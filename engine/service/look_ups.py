@@ -18,7 +18,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from engine.core.events import TargetsResolved
-from engine.errors import EngineError, LookUpFailedError, TryAgainError
+from engine.errors import EngineError, TryAgainError, show_error
 from engine.ids import show_incident_id
 from engine.ports import (
     Answer,
@@ -169,7 +169,7 @@ class LookUps:
         self._under_way += 1
         self._tasks.start_soon(self._find, asked)
 
-    async def settled(self) -> None:
+    async def idle(self) -> None:
         """Return when every question has been answered."""
         while self._under_way:
             await self._changed.wait()
@@ -186,12 +186,10 @@ class LookUps:
         try:
             with anyio.fail_after(seconds_max):
                 return await self._lookup.who(target, at)
-        except LookUpFailedError as error:
-            problem = str(error)
         except TimeoutError:
             problem = f"no answer in {seconds_max:g} s"
         except Exception as error:  # noqa: BLE001 - a look-up may be anybody's code
-            problem = type(error).__name__
+            problem = show_error(error)
         log.warning("look_up.failed", target=str(target), error=problem)
 
         return Failed(problem=problem)
@@ -257,7 +255,7 @@ class LookUps:
                 log.error(  # noqa: TRY400 - a trace may show what people wrote
                     "answer.lost",
                     incident_id=show_incident_id(asked.incident_id),
-                    error=type(error).__name__,
+                    error=show_error(error),
                 )
                 return
             else:
