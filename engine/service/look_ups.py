@@ -113,7 +113,7 @@ class LookUps:
         self._is_local = is_local
         self._fresh: dict[str, KnownOnCall] = {}
         self._calls: dict[str, anyio.Event] = {}
-        self._places = anyio.Semaphore(CALLS_AT_ONCE_MAX)
+        self._limit = anyio.Semaphore(CALLS_AT_ONCE_MAX)
         self._tasks: TaskGroup | None = None
         self._under_way = 0
         self._changed = anyio.Event()
@@ -229,7 +229,7 @@ class LookUps:
     async def _call(self, target: Target, at: datetime) -> None:
         """Ask after a target, in a task of its own: who waits for it may give up."""
         try:
-            async with self._places:
+            async with self._limit:
                 answer = await self._who(target, at, REMOTE_SECONDS_MAX)
             if isinstance(answer, OnCall):
                 known = KnownOnCall(answer=answer, at=self._clock.now())
