@@ -87,3 +87,12 @@ class UnreadableError(EngineError):
         super().__init__(f"{what}: {problem}")
         self.what = what
         self.is_newer = is_newer
+
+
+def show_error(error: Exception) -> str:
+    """
+    Say what went wrong; of a stranger's error only its kind.
+
+    What a library says of its errors may name addresses with secrets in them.
+    """
+    return str(error) if isinstance(error, EngineError) else type(error).__name__

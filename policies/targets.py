@@ -3,7 +3,7 @@ Who or what a step may name.
 
 In files and answers a target is written as `kind:id`: `user:alice`,
 `schedule:primary`; some kinds go without an id, as `everybody` and `schedule`, which is
-the one of the incident's team. Who that is at a moment is asked of the on-call lookup.
+the one of the incident's team. Who that is at a moment is asked of the on-call look-up.
 """
 
 from typing import Annotated, Literal

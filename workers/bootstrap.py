@@ -132,7 +132,7 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
     install_into_arq(clock)
     pools = _Pools(redis_url)
     try:
-        yield _wire(settings, clock, redis_url, pools)
+        yield _wire(_adapters(settings, clock, redis_url, pools))
     finally:
         with anyio.move_on_after(CONNECTION_WAIT_SECONDS, shield=True):
             await pools.disconnect()
@@ -160,9 +160,32 @@ class _Pools:
             await pool.disconnect()
 
 
-def _wire(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Adapters:
+    """
+    What meets the ports of one process.
+
+    Attributes:
+        client: Of paging. A drain promises nothing to anybody: it waits for no replica.
+        desk_store: For commands, on a pool of its own.
+    """
+
+    settings: Settings
+    clock: StoreClock
+    ids: Ids
+    http: OutboundHttp
+    channels: dict[str, Channel]
+    client: Client
+    store: RedisStore
+    desk_store: RedisStore
+    configuration: Configuration
+    mailbox: RedisMailbox
+    timers: Timers
+
+
+def _adapters(
     settings: Settings, clock: StoreClock, redis_url: str, pools: _Pools
-) -> Installation:
+) -> _Adapters:
     def client_on(pool: ConnectionPool, replicas: int = settings.replicas) -> Client:
         redis = Redis(connection_pool=pool)
 
@@ -171,64 +194,90 @@ def _wire(
     def store_on(client: Client) -> RedisStore:
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
-    # A drain promises nothing to anybody, so it waits for no replica.
     ids, client = SecretIds(), client_on(pools.paging, replicas=0)
     http = OutboundHttp(allowed=settings.webhook_allow)
-    channels = _channels(http, clock)
-    store = store_on(client)
-    configuration = RedisConfiguration(client, clock)
-    mailbox = RedisMailbox(
-        client_on(pools.ingest),
+
+    return _Adapters(
+        settings=settings,
         clock=clock,
         ids=ids,
-        shards=settings.shards,
-        memory_limit_bytes=settings.memory_limit,
-    )
-    look_ups = LookUps(
-        _lookup(settings, configuration, clock),
-        mailbox=mailbox,
-        last_known=RedisLastKnown(client),
-        clock=clock,
-    )
-    timers = _timers(Sweep(client, shards=settings.shards), clock, redis_url, ids)
-    engine = Engine(
-        clock=clock,
-        store=store,
-        mailbox=mailbox,
-        configuration=configuration,
-        look_ups=look_ups,
-        turns=RedisTurns(client),
-        channels=frozenset(channels),
+        http=http,
+        channels=_channels(http, clock),
+        client=client,
+        store=store_on(client),
+        desk_store=store_on(client_on(pools.command)),
+        configuration=RedisConfiguration(client, clock),
+        mailbox=RedisMailbox(
+            client_on(pools.ingest),
+            clock=clock,
+            ids=ids,
+            shards=settings.shards,
+            memory_limit_bytes=settings.memory_limit,
+        ),
+        timers=_timers(Sweep(client, shards=settings.shards), clock, redis_url, ids),
     )
 
+
+def _wire(adapters: _Adapters) -> Installation:
+    engine = _engine(adapters)
+
     return Installation(
-        clock=clock,
-        ids=ids,
-        configuration=configuration,
+        clock=adapters.clock,
+        ids=adapters.ids,
+        configuration=adapters.configuration,
         engine=engine,
-        desk=replace(engine, store=store_on(client_on(pools.command))),
-        reader=store,
+        desk=replace(engine, store=adapters.desk_store),
+        reader=adapters.store,
+        look_ups=engine.look_ups,
+        couriers=_couriers(adapters),
+        timers=adapters.timers,
+        caretaker=_caretaker(adapters, engine),
+        _client=adapters.client,
+        _shards=adapters.settings.shards,
+    )
+
+
+def _engine(adapters: _Adapters) -> Engine:
+    look_ups = LookUps(
+        _lookup(adapters.settings, adapters.configuration, adapters.clock),
+        mailbox=adapters.mailbox,
+        last_known=RedisLastKnown(adapters.client),
+        clock=adapters.clock,
+    )
+
+    return Engine(
+        clock=adapters.clock,
+        store=adapters.store,
+        mailbox=adapters.mailbox,
+        configuration=adapters.configuration,
         look_ups=look_ups,
-        couriers=Couriers(
-            outbox=RedisOutbox(client, store, shards=settings.shards),
-            mailbox=mailbox,
-            channels=channels,
-            configuration=configuration,
-            clock=clock,
-            public_url=settings.public_url,
-        ),
-        timers=timers,
-        caretaker=Caretaker(
-            upkeep=_upkeep(settings, client, store, clock),
-            clock=clock,
-            timers=timers,
-            engine=engine,
-            owner=_worker_name(ids),
-            retention=settings.retention,
-            heartbeat=_heartbeat(settings, http),
-        ),
-        _client=client,
-        _shards=settings.shards,
+        turns=RedisTurns(adapters.client),
+        channels=frozenset(adapters.channels),
+    )
+
+
+def _couriers(adapters: _Adapters) -> Couriers:
+    settings = adapters.settings
+
+    return Couriers(
+        outbox=RedisOutbox(adapters.client, adapters.store, shards=settings.shards),
+        mailbox=adapters.mailbox,
+        channels=adapters.channels,
+        configuration=adapters.configuration,
+        clock=adapters.clock,
+        public_url=settings.public_url,
+    )
+
+
+def _caretaker(adapters: _Adapters, engine: Engine) -> Caretaker:
+    return Caretaker(
+        upkeep=_upkeep(adapters),
+        clock=adapters.clock,
+        timers=adapters.timers,
+        engine=engine,
+        owner=_worker_name(adapters.ids),
+        retention=adapters.settings.retention,
+        heartbeat=_heartbeat(adapters.settings, adapters.http),
     )
 
 
@@ -249,11 +298,10 @@ def _channels(http: OutboundHttp, clock: Clock) -> dict[str, Channel]:
     }
 
 
-def _upkeep(
-    settings: Settings, client: Client, store: RedisStore, clock: Clock
-) -> RedisUpkeep:
-    headroom = Headroom(client, clock, settings.memory_limit)
-    audit = Audit(client, store.snapshots, shards=settings.shards)
+def _upkeep(adapters: _Adapters) -> RedisUpkeep:
+    client, settings = adapters.client, adapters.settings
+    headroom = Headroom(client, adapters.clock, settings.memory_limit)
+    audit = Audit(client, adapters.store.snapshots, shards=settings.shards)
     packing = Packing(client, shards=settings.shards)
     purge = Purge(client, headroom.measured, shards=settings.shards)
 

@@ -51,8 +51,7 @@ class Escalator:
 
         First no more wake-ups are taken, so that other workers get them; then what is
         claimed is decided; then look-ups are answered, and the sends under way come to
-        their end. What is left
-        after that comes back by its lease.
+        their end. What is left after that comes back by its lease.
         """
         with anyio.CancelScope() as sends:
             async with self._couriers, anyio.create_task_group() as process:
@@ -67,7 +66,7 @@ class Escalator:
                 with anyio.move_on_after(CHORES_SECONDS_MAX):
                     await chores.stop()
                 with anyio.move_on_after(SENDS_SECONDS_MAX):
-                    await self._engine.look_ups.settled()
+                    await self._engine.look_ups.idle()
                     await self._couriers.stop()
                 sends.cancel()
         log.info("worker.stopped")

@@ -28,15 +28,11 @@ class WebServer(uvicorn.Server):
         yield
 
 
-async def serve(
-    installation: Installation,
-    settings: Settings,
-    listener: socket.socket,
-    version: str,
-    stopping: anyio.Event,
-) -> None:
-    """Serve HTTP until told to stop, then answer what is under way."""
-    context = WebContext(
+def context_of(
+    installation: Installation, settings: Settings, version: str
+) -> WebContext:
+    """Return what requests are answered with."""
+    return WebContext(
         engine=installation.desk,
         reader=installation.reader,
         configuration=installation.configuration,
@@ -46,6 +42,17 @@ async def serve(
         version=version,
         body_bytes_max=settings.body_bytes_max,
     )
+
+
+async def serve(
+    installation: Installation,
+    settings: Settings,
+    listener: socket.socket,
+    version: str,
+    stopping: anyio.Event,
+) -> None:
+    """Serve HTTP until told to stop, then answer what is under way."""
+    context = context_of(installation, settings, version)
     server = WebServer(
         uvicorn.Config(
             create_app(context),

@@ -138,7 +138,6 @@ class Withdraw:
 
     page: str
     rule: int
-    channel: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ class Responder:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetsResolved:
     """
-    The on-call lookup told who is behind the targets of a notify step.
+    The on-call look-up told who is behind the targets of a notify step.
 
     Attributes:
         generation: That of the walk when it asked; an answer to an earlier

@@ -106,7 +106,7 @@ def note_failure(incident: Incident, page: Page, rule: int, at: datetime) -> Inc
 def stop_pages(incident: Incident) -> tuple[Incident, tuple[Effect, ...]]:
     """End every page and take back what has not begun to leave."""
     effects: tuple[Effect, ...] = tuple(
-        Withdraw(page=page.id, rule=rule, channel=page.rules[rule].channel)
+        Withdraw(page=page.id, rule=rule)
         for page in incident.pages
         for rule in page.under_way
     )

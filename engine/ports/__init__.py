@@ -7,10 +7,10 @@ tests/contract that every adapter passes, the in-memory one too.
 
 from engine.ports.channels import Channel, DeliveryResult, Notification
 from engine.ports.clock import Clock, Ids
+from engine.ports.configuration import Configuration
 from engine.ports.mailbox import Answer, Mailbox, Posting, Receipt, RoutedAlert
 from engine.ports.outbox import Delivery, Outbox, Room, UnderWay
 from engine.ports.people import (
-    Configuration,
     KnownOnCall,
     LastKnown,
     OnCall,

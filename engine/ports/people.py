@@ -6,27 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from engine.directory import Directory
 from policies.targets import Target
-
-
-class Configuration(Protocol):
-    """Keeps the directory."""
-
-    async def read(self) -> Directory:
-        """
-        Return the directory, at most a second old.
-
-        While the store is down this is the last one known; without one it raises.
-
-        Raises:
-            StoreUnavailableError: If there never was one.
-        """
-        ...
-
-    async def seed(self, directory: Directory) -> bool:
-        """Store a first directory if there is none; tell whether it was stored."""
-        ...
 
 
 class OnCallReason(StrEnum):

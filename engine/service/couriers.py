@@ -21,7 +21,7 @@ from engine.core.effects import Following, Send
 from engine.core.events import Outcome, ParentMoved
 from engine.core.incident import Incident
 from engine.directory import Directory
-from engine.errors import EngineError, TryAgainError
+from engine.errors import TryAgainError, show_error
 from engine.ids import show_incident_id
 from engine.ports import (
     Answer,
@@ -108,9 +108,9 @@ class Couriers:
     async def stop(self) -> None:
         """Claim nothing more, and return when no send is under way."""
         self._is_stopping = True
-        await self.settled()
+        await self.idle()
 
-    async def settled(self) -> None:
+    async def idle(self) -> None:
         """Return when no send is under way."""
         # A claim that is under way may bring some more.
         await self._claims.idle()
@@ -143,7 +143,7 @@ class Couriers:
         try:
             await self.deliver()
         except Exception as error:  # noqa: BLE001 - nor must a claim; a wake-up follows
-            log.warning("outbox.not_claimed", error=_told(error))
+            log.warning("outbox.not_claimed", error=show_error(error))
 
     async def _send(self, delivery: Delivery) -> None:
         # Read first: nothing may stand between *begin* and the first byte.
@@ -188,7 +188,7 @@ class Couriers:
         except TimeoutError:
             return DeliveryResult(outcome=Outcome.UNKNOWN, detail="no answer in time")
         except Exception as error:  # noqa: BLE001 - a channel may be anybody's code
-            return DeliveryResult(outcome=Outcome.FAILED, detail=_told(error))
+            return DeliveryResult(outcome=Outcome.FAILED, detail=show_error(error))
 
     async def _tell(self, parent: str, send: Send) -> DeliveryResult:
         """Put word of what an incident did into the mailbox of one attached to it."""
@@ -275,7 +275,7 @@ class Couriers:
             try:
                 await self._outbox.renew(self._slots.taken)
             except Exception as error:  # noqa: BLE001 - the sends go on without
-                log.warning("leases.not_renewed", error=_told(error))
+                log.warning("leases.not_renewed", error=show_error(error))
 
 
 def _log_left(delivery: Delivery, error: Exception) -> None:
@@ -287,17 +287,8 @@ def _log_left(delivery: Delivery, error: Exception) -> None:
         page=delivery.send.key,
         channel=delivery.send.channel,
         attempt=delivery.attempt,
-        error=_told(error),
+        error=show_error(error),
     )
-
-
-def _told(error: Exception) -> str:
-    """
-    Say what went wrong; of a stranger's error only its kind.
-
-    What a library says of its errors may name addresses with secrets in them.
-    """
-    return str(error) if isinstance(error, EngineError) else type(error).__name__
 
 
 def _may_repeat(result: DeliveryResult) -> bool:

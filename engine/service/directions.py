@@ -1,4 +1,4 @@
-"""Directions: what the directory and the on-call lookup say when the core asks."""
+"""Directions: what the directory and the on-call look-up say when the core asks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,6 +1,5 @@
 """The engine: takes in alerts, obeys commands, drains what is due."""
 
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,7 +7,6 @@ from datetime import datetime, timedelta
 import anyio
 import structlog
 
-from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Attached, ChildAttached, Command
 from engine.core.incident import Decision, Incident
 from engine.core.reasons import Reason
@@ -16,10 +14,8 @@ from engine.errors import (
     ContendedError,
     EngineError,
     KeyTakenError,
-    TryAgainError,
     UnclearError,
     UnknownIncidentError,
-    UnreadableError,
 )
 from engine.ids import show_incident_id
 from engine.ports import (
@@ -34,8 +30,9 @@ from engine.ports import (
     Stored,
     Turns,
 )
-from engine.service.directions import INSTALLATION, Directions
+from engine.service.directions import Directions
 from engine.service.look_ups import LookUps
+from engine.service.parking import park
 from engine.service.settlement import Settlement
 from engine.service.settling import go_on, settle
 
@@ -45,8 +42,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 ATTEMPTS_MAX = 20
 # A command is tried longer: whoever gave it waits for it.
 COMMAND_SECONDS_MAX = 2.0
-# Parked so often in a row, somebody has to know of it.
-ALARM_AT_FAILURES = 3
 # A claim reaches this far ahead; the drain then sleeps to the exact time.
 LOOK_AHEAD = timedelta(milliseconds=250)
 # One run of a drain ends after this, so that no job ever meets its time-out.
@@ -246,40 +241,7 @@ class Engine:
         return settled
 
     async def _park(self, claimed: Claimed, error: Exception) -> None:
-        """Put an incident aside; the third time in a row, page about it."""
-        is_newer = isinstance(error, UnreadableError) and error.is_newer
-        # The trace as text: a renderer may show local variables, payloads in them.
-        log.error(
-            "incident.parked",
-            incident_id=show_incident_id(claimed.incident_id),
-            failures=claimed.failures + (not is_newer),
-            is_newer=is_newer,
-            error=str(error) if isinstance(error, EngineError) else "",
-            traceback="".join(traceback.format_exception(error)),
-        )
-        is_third = claimed.failures + 1 == ALARM_AT_FAILURES and not is_newer
-        if is_third and not await self._raise_alarm(claimed, type(error).__name__):
-            return
-        await self.store.release([claimed], park=True)
-
-    async def _raise_alarm(self, claimed: Claimed, problem: str) -> bool:
-        """
-        Have somebody paged about an incident that cannot be decided.
-
-        Returns:
-            Whether that is settled; if not, it is not counted either: the lease brings
-            it back, and then it is tried again.
-        """
-        alarm = _alarm(claimed, problem)
-        if alarm is None:
-            return True
-        try:
-            await self.mailbox.append([alarm])
-        except TryAgainError as error:
-            log.warning("alarm.not_written", error=str(error))
-            return False
-
-        return True
+        await park(claimed, error, store=self.store, mailbox=self.mailbox)
 
     async def _end_idle(self, idle: Sequence[Settlement]) -> None:
         """End claims that led to nothing; mail that opens nothing is put aside."""
@@ -323,34 +285,6 @@ class Engine:
                 error=str(error),
             )
             return None
-
-
-def _alarm(claimed: Claimed, problem: str) -> RoutedAlert | None:
-    """
-    Return the alert about an incident that cannot be decided.
-
-    It opens an incident of its own, on the catch-all policy. Never about such an
-    incident: one that cannot be decided either would lead to the next.
-    """
-    routes = [mail.content for mail in claimed.mail]
-    integrations = {one.integration for one in routes if isinstance(one, RoutedAlert)}
-    integrations |= {claimed.integration} if claimed.integration else set()
-    if claimed.incident is not None:
-        integrations.add(claimed.incident.integration)
-    if INSTALLATION in integrations:
-        return None
-    shown = show_incident_id(claimed.incident_id)
-    about = f" ({claimed.incident.title})" if claimed.incident is not None else ""
-    alert = Alert(
-        id=f"parked.{claimed.incident_id}",
-        fingerprint=claimed.incident_id,
-        status=AlertStatus.FIRING,
-        title=f"rung cannot decide {shown}{about}",
-        labels={"alertname": "IncidentParked", "incident": shown, "problem": problem},
-        message=f"Nobody is paged by {shown} until this is put right; see the log.",
-    )
-
-    return RoutedAlert(alert=alert, integration=INSTALLATION, key=claimed.incident_id)
 
 
 def _time_of(claimed: Claimed) -> datetime:

@@ -18,7 +18,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from engine.core.events import TargetsResolved
-from engine.errors import EngineError, LookUpFailedError, TryAgainError
+from engine.errors import EngineError, TryAgainError, show_error
 from engine.ids import show_incident_id
 from engine.ports import (
     Answer,
@@ -113,7 +113,7 @@ class LookUps:
         self._is_local = is_local
         self._fresh: dict[str, KnownOnCall] = {}
         self._calls: dict[str, anyio.Event] = {}
-        self._places = anyio.Semaphore(CALLS_AT_ONCE_MAX)
+        self._limit = anyio.Semaphore(CALLS_AT_ONCE_MAX)
         self._tasks: TaskGroup | None = None
         self._under_way = 0
         self._changed = anyio.Event()
@@ -169,7 +169,7 @@ class LookUps:
         self._under_way += 1
         self._tasks.start_soon(self._find, asked)
 
-    async def settled(self) -> None:
+    async def idle(self) -> None:
         """Return when every question has been answered."""
         while self._under_way:
             await self._changed.wait()
@@ -186,12 +186,10 @@ class LookUps:
         try:
             with anyio.fail_after(seconds_max):
                 return await self._lookup.who(target, at)
-        except LookUpFailedError as error:
-            problem = str(error)
         except TimeoutError:
             problem = f"no answer in {seconds_max:g} s"
         except Exception as error:  # noqa: BLE001 - a look-up may be anybody's code
-            problem = type(error).__name__
+            problem = show_error(error)
         log.warning("look_up.failed", target=str(target), error=problem)
 
         return Failed(problem=problem)
@@ -231,7 +229,7 @@ class LookUps:
     async def _call(self, target: Target, at: datetime) -> None:
         """Ask after a target, in a task of its own: who waits for it may give up."""
         try:
-            async with self._places:
+            async with self._limit:
                 answer = await self._who(target, at, REMOTE_SECONDS_MAX)
             if isinstance(answer, OnCall):
                 known = KnownOnCall(answer=answer, at=self._clock.now())
@@ -257,7 +255,7 @@ class LookUps:
                 log.error(  # noqa: TRY400 - a trace may show what people wrote
                     "answer.lost",
                     incident_id=show_incident_id(asked.incident_id),
-                    error=type(error).__name__,
+                    error=show_error(error),
                 )
                 return
             else:

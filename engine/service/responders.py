@@ -158,7 +158,7 @@ class Responders:
     async def _on_call(
         self, target: ScheduleTarget | LayerTarget, question: LookUp
     ) -> Found:
-        """Ask the on-call lookup, or learn that it has to be asked outside."""
+        """Ask the on-call look-up, or learn that it has to be asked outside."""
         if target.id is None:
             team = self.directory.team_of(question.team)
             if team is None or team.schedule is None:

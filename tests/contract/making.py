@@ -160,7 +160,7 @@ def a_room(
 
 def a_withdrawal(send: Send) -> Withdraw:
     """Return the wish to take a notification back."""
-    return Withdraw(page=send.page, rule=send.rule, channel=send.channel)
+    return Withdraw(page=send.page, rule=send.rule)
 
 
 def a_commit(claimed: Claimed, incident: Incident | None = None, **more: Any) -> Commit:

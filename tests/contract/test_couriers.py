@@ -297,9 +297,9 @@ class TestLeases:
                 await backend.advance(SECOND)
                 await process.outbox.until_renewed(second)
             async with other.running():
-                await other.couriers.settled()
+                await other.couriers.idle()
             process.channel.answers.set()
-            await process.couriers.settled()
+            await process.couriers.idle()
 
         assert [6] * 4 == process.outbox.renewed
         assert [] == other.channel.begun
@@ -316,7 +316,7 @@ class TestLeases:
             await backend.advance(SECOND)
             await process.outbox.until_renewed(1)
             process.channel.answers.set()
-            await process.couriers.settled()
+            await process.couriers.idle()
 
         assert [(1, Outcome.SENT)] == await outcomes(backend, claimed.incident_id)
 
@@ -388,7 +388,7 @@ class TestBegin:
             await process.outbox.until(lambda: process.outbox.asked == 1)
             await withdraw(backend, claimed.incident_id, to("good"))
             process.go_on()
-            await process.couriers.settled()
+            await process.couriers.idle()
 
         assert [] == process.channel.begun
         assert [] == await outcomes(backend, claimed.incident_id)
@@ -404,7 +404,7 @@ class TestBegin:
             await process.channel.until(lambda: len(process.channel.begun) == 1)
             await withdraw(backend, claimed.incident_id, to("hung-0"))
             process.channel.answers.set()
-            await process.couriers.settled()
+            await process.couriers.idle()
 
         assert [(1, outcome)] == await outcomes(backend, claimed.incident_id)
         assert await nothing_is_left(backend)
@@ -424,7 +424,7 @@ class TestStopped:
             async with other.running():
                 await other.outbox.until(lambda: len(other.outbox.finished) == 1)
             stopped.go_on()
-            await stopped.couriers.settled()
+            await stopped.couriers.idle()
 
         assert [] == stopped.channel.begun
         assert ["good"] == other.channel.begun
@@ -442,9 +442,9 @@ class TestStopped:
             async with other.running():
                 await other.outbox.until(lambda: other.outbox.asked == 1)
                 stopped.go_on()
-                await stopped.couriers.settled()
+                await stopped.couriers.idle()
                 other.go_on()
-                await other.couriers.settled()
+                await other.couriers.idle()
 
         assert [] == stopped.channel.begun
         assert ["good"] == other.channel.begun
@@ -476,7 +476,7 @@ class TestStopped:
             stopped.channel.answers.set()
             await stopped.outbox.until(lambda: len(stopped.outbox.finished) == 1)
             other.channel.answers.set()
-            await other.couriers.settled()
+            await other.couriers.idle()
 
         assert expected == await outcomes(backend, claimed.incident_id)
         assert await nothing_is_left(backend)

@@ -188,7 +188,7 @@ def test_takes_back(command: type[Any]) -> None:
     [send] = world.sends()
     world.command(command, **COMMANDS[command])
 
-    assert Withdraw(page=send.page, rule=send.rule, channel="console") in world.effects
+    assert Withdraw(page=send.page, rule=send.rule) in world.effects
 
 
 def test_acknowledged_twice() -> None:

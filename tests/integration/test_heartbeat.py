@@ -20,11 +20,11 @@ from workers.settings import Settings
 class Calm:
     """An upkeep that finds nothing."""
 
-    async def hold(self, owner: str) -> bool:  # noqa: ARG002
+    async def hold(self, owner: str) -> bool:  # noqa: ARG002 - a fake
         """Let anybody have it."""
         return True
 
-    async def audit(self, after: str | None = None) -> Audited:  # noqa: ARG002
+    async def audit(self, after: str | None = None) -> Audited:  # noqa: ARG002 - a fake
         """Find nothing."""
         return Audited(repaired={}, done=1)
 
@@ -32,7 +32,7 @@ class Calm:
         """Pack nothing."""
         return 0
 
-    async def purge(self, closed_before: datetime) -> Purged:  # noqa: ARG002
+    async def purge(self, closed_before: datetime) -> Purged:  # noqa: ARG002 - a fake
         """Purge nothing."""
         return Purged()
 
@@ -54,7 +54,7 @@ class Deaf:
     def __init__(self, timers: Timers) -> None:
         self.arm = timers.arm
 
-    async def run(self, wake: Callable[[Wake], Awaitable[None]]) -> None:  # noqa: ARG002
+    async def run(self, wake: Callable[[Wake], Awaitable[None]]) -> None:  # noqa: ARG002 - a fake
         """Hear nothing."""
         await anyio.sleep_forever()
 
@@ -102,7 +102,7 @@ async def test_deaf_worker(server: RunningServer) -> None:
         with anyio.fail_after(20), capture_logs() as logs:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(escalator(deaf, ear).run, stopping)
-                while "audit.finished" not in [one["event"] for one in logs]:  # noqa: ASYNC110
+                while "audit.finished" not in [one["event"] for one in logs]:  # noqa: ASYNC110 - a log
                     await anyio.sleep(0.05)
                 stopping.set()
 

@@ -21,8 +21,9 @@ from tests.support.processes import AN_ALERT
 from tests.support.servers import RunningServer, Server, found_servers, running_server
 from workers.bootstrap import Installation, connect
 from workers.demo import Secrets, demo_directory
+from workers.serving import context_of
 from workers.settings import Settings
-from workers.web.app import WebContext, create_app
+from workers.web.app import create_app
 
 SECRETS = Secrets(api_token="token", ingest_key="key")  # noqa: S106 - a fake one
 BEARER = {"Authorization": f"Bearer {SECRETS.api_token}"}
@@ -60,17 +61,8 @@ async def rung(
     async with connect(settings, pair.primary.url) as installation:
         await installation.prepare()
         await installation.configuration.seed(demo_directory(SECRETS))
-        context = WebContext(
-            engine=installation.desk,
-            reader=installation.reader,
-            configuration=installation.configuration,
-            clock=installation.clock,
-            ids=installation.ids,
-            checks=installation.checks,
-            version="0",
-            body_bytes_max=settings.body_bytes_max,
-        )
-        transport = httpx2.ASGITransport(app=create_app(context))
+        app = create_app(context_of(installation, settings, "0"))
+        transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(
             transport=transport, base_url="http://rung", headers=BEARER
         ) as client:

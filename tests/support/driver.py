@@ -273,9 +273,9 @@ class Driver:
                 await engine.drain(Lane.MAIL)
                 await engine.drain(Lane.DUE)
                 await couriers.deliver()
-                await couriers.settled()
+                await couriers.idle()
                 if not self.rota.is_silent:
-                    await engine.look_ups.settled()
+                    await engine.look_ups.idle()
 
     async def timeline(self, key: str) -> list[Reason]:
         """Return the reasons in an incident's history."""

@@ -14,11 +14,12 @@ from typing_extensions import override
 
 from engine.errors import StoreUnavailableError
 from engine.ports import Audited, Purged, Repair
-from engine.service.upkeep import Caretaker
+from engine.service.caretaker import Caretaker
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
+HEARTBEAT = "https://heartbeat.example.com/s3cret"
 HELD_FOR = 15 * SECOND
 CALM = Audited(repaired={}, done=1, overdue={"due": 29 * SECOND, "mail": 0 * SECOND})
 
@@ -252,19 +253,20 @@ async def test_nobody_to_tell() -> None:
 
 
 async def test_deaf() -> None:
-    """Whoever cannot be told harms nothing."""
+    """Whoever cannot be told harms nothing; a stranger's words are not logged."""
 
     class Deaf(World):
         @override
         async def ping(self) -> None:
             self.note("ping")
-            raise OSError
+            raise OSError(HEARTBEAT)
 
     world = Deaf()
     logs = await world.round()
 
     assert f"purge {30 * DAY}" in [what for _, what in world.asked]
     assert ["audit.finished", "heartbeat.failed"] == [one["event"] for one in logs]
+    assert "OSError" == logs[-1]["error"]
 
 
 async def test_batches() -> None:
@@ -274,7 +276,7 @@ async def test_batches() -> None:
 
     assert [
         {"event": "histories.packed", "count": 5, "log_level": "info"},
-        {"event": "purge.done", "old": 5, "early": 1, "log_level": "info"},
+        {"event": "incidents.purged", "old": 5, "early": 1, "log_level": "info"},
     ] == logs[1:]
     assert 3 == sum("purge" in what for _, what in world.asked)
 

@@ -1,4 +1,4 @@
-"""What the directory and the on-call lookup say when the core asks."""
+"""What the directory and the on-call look-up say when the core asks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -147,7 +147,7 @@ async def test_nobody_waits(bench: Bench) -> None:
         await anyio.wait_all_tasks_blocked()
         before = bench.told()
         bench.remote.may_answer.set()
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
 
     assert at_once is None
     assert [] == before
@@ -161,7 +161,7 @@ async def test_one_call_for_all(bench: Bench) -> None:
             bench.ask(name, PRIMARY)
         await anyio.wait_all_tasks_blocked()
         bench.remote.may_answer.set()
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
 
     assert ["schedule:primary at 03:00:00"] == bench.remote.asked
     assert ["one", "two", "three"] == [name for name, _ in bench.told()]
@@ -172,7 +172,7 @@ async def test_fresh(bench: Bench) -> None:
     async with bench.look_ups:
         bench.remote.may_answer.set()
         bench.ask("one", PRIMARY)
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
     bench.clock.advance(FRESH)
     fresh = await bench.look_ups.now(PRIMARY, bench.clock.now())
     bench.clock.advance(timedelta(milliseconds=1))
@@ -187,7 +187,7 @@ async def test_hand_off(bench: Bench) -> None:
     async with bench.look_ups:
         bench.remote.may_answer.set()
         bench.ask("one", PRIMARY)
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
     before = await bench.look_ups.now(PRIMARY, NOW + timedelta(milliseconds=999))
 
     assert Told(people=("alice",), why="rotation", until=NOW + SECOND) == before
@@ -199,7 +199,7 @@ async def test_known_last(bench: Bench) -> None:
     async with bench.look_ups:
         bench.remote.may_answer.set()
         bench.ask("one", PRIMARY)
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
     bench.clock.advance(timedelta(hours=23))
     other = bench.another()
     with capture_logs() as lines:
@@ -218,7 +218,7 @@ async def test_one_of_two_fails(bench: Bench) -> None:
     async with bench.look_ups:
         bench.remote.may_answer.set()
         bench.ask("one", NIGHT, PRIMARY)
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
 
     assert [("one", ["nobody can tell", "alice"])] == bench.told()
 
@@ -231,7 +231,7 @@ async def test_hangs(bench: Bench) -> None:
     )
     async with bench.look_ups:
         bench.ask("one", NIGHT)
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
 
     assert [("one", ["bob"])] == bench.told()
 
@@ -242,7 +242,7 @@ async def test_mailbox_away(bench: Bench) -> None:
     async with bench.look_ups:
         bench.remote.may_answer.set()
         bench.ask("one", PRIMARY)
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
 
     assert ["one"] == [name for name, _ in bench.told()]
 
@@ -255,7 +255,7 @@ async def test_after_its_deadline(bench: Bench) -> None:
         await anyio.wait_all_tasks_blocked()
         bench.clock.advance(4 * SECOND)
         bench.remote.may_answer.set()
-        await bench.look_ups.settled()
+        await bench.look_ups.idle()
 
     assert [] == bench.told()
     assert 1_000 == bench.mailbox.failures
@@ -283,7 +283,7 @@ async def test_store_away(bench: Bench) -> None:
     async with look_ups:
         bench.remote.may_answer.set()
         bench.ask("one", PRIMARY)
-        await look_ups.settled()
+        await look_ups.idle()
 
     assert ["one"] == [name for name, _ in bench.told()]
     assert await look_ups.recall(NIGHT, NOW) is None
@@ -295,7 +295,7 @@ async def test_ends(bench: Bench) -> None:
         bench.ask("one", PRIMARY)
         await anyio.wait_all_tasks_blocked()
     bench.ask("two", PRIMARY)
-    await bench.look_ups.settled()
+    await bench.look_ups.idle()
 
     assert ["schedule:primary at 03:00:00"] == bench.remote.asked
     assert [] == bench.told()

@@ -13,7 +13,7 @@ from typing import Self
 import structlog
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Client, Reply, meaning_of
+from engine.adapters.redis.client import Client, Reply, without_errors
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.snapshots import Snapshots
 from engine.codec import encode_snapshot
@@ -35,7 +35,7 @@ INDEX_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Position:
     """
     Where an audit goes on.
 
@@ -73,50 +73,50 @@ class Audit:
 
     async def audit(self, after: str | None) -> Audited:
         """Check one slice, and put right what is wrong."""
-        place = Place.read(after)
-        if place.part == INDEX:
-            return await self._look_at_index(place)
+        position = Position.read(after)
+        if position.part == INDEX:
+            return await self._look_at_index(position)
 
-        return await self._look_at_mailboxes(place)
+        return await self._look_at_mailboxes(position)
 
-    async def _look_at_index(self, place: Place) -> Audited:
-        prefix = keys.prefix(place.number)
+    async def _look_at_index(self, position: Position) -> Audited:
+        prefix = keys.prefix(position.number)
         found = await self._client.run(
-            Name.AUDIT, prefix, place.cursor, SLICE_MAX, LEASE_MS_MAX
+            Name.AUDIT, prefix, position.cursor, SLICE_MAX, LEASE_MS_MAX
         )
         mail, due, index, missing, last, left, count = found
         restored = await self._restore(prefix, missing)
         share = 1 - left / count if left else 1
-        following = replace(place, cursor=last.decode())
+        following = replace(position, cursor=last.decode())
         if not left:
-            following = Place(number=place.number + 1)
+            following = Position(number=position.number + 1)
         if following.number == self._shards:
-            following = Place(part=SCAN, cursor="0")
+            following = Position(part=SCAN, cursor="0")
 
         return Audited(
             repaired=_counts(
                 mail=mail, due=due, index=index, missing=len(missing), restored=restored
             ),
-            done=INDEX_SHARE * (place.number + share) / self._shards,
+            done=INDEX_SHARE * (position.number + share) / self._shards,
             after=following.written(),
         )
 
-    async def _look_at_mailboxes(self, place: Place) -> Audited:
+    async def _look_at_mailboxes(self, position: Position) -> Audited:
         cursor, names = await self._client.ask(
-            "SCAN", place.cursor, "MATCH", MAILBOXES, "COUNT", SCANNED_MAX
+            "SCAN", position.cursor, "MATCH", MAILBOXES, "COUNT", SCANNED_MAX
         )
         mail, due = await self._look_at([name.decode() for name in names])
         repaired = _counts(mail=mail, due=due)
         if int(cursor) == 0:
             return Audited(repaired=repaired, done=1, overdue=await self._overdue())
-        scanned = (place.number + 1) * SCANNED_MAX
+        scanned = (position.number + 1) * SCANNED_MAX
         count = max(await self._client.ask("DBSIZE"), scanned)
 
         return Audited(
             repaired=repaired,
             done=INDEX_SHARE + (1 - INDEX_SHARE) * scanned / count,
-            after=Place(
-                part=SCAN, number=place.number + 1, cursor=str(int(cursor))
+            after=Position(
+                part=SCAN, number=position.number + 1, cursor=str(int(cursor))
             ).written(),
         )
 
@@ -133,11 +133,9 @@ class Audit:
                 for prefix, incident_ids in by_prefix.items()
             ],
         )
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise meaning_of(reply) from reply
+        counts = without_errors(replies)
 
-        return sum(reply[0] for reply in replies), sum(reply[1] for reply in replies)
+        return sum(mail for mail, *_ in counts), sum(due for _, due, *_ in counts)
 
     async def _restore(self, prefix: str, missing: Sequence[Reply]) -> int:
         """Write back the snapshots that this process knows; count them."""

@@ -92,9 +92,7 @@ class Client:
             AnswerLostError: If it may have been run.
             RefusedError: If Redis finds fault with it.
         """
-        [reply] = await self.run_all(name, [arguments])
-        if isinstance(reply, Exception):
-            raise meaning_of(reply) from reply
+        [reply] = without_errors(await self.run_all(name, [arguments]))
 
         return reply
 
@@ -139,8 +137,7 @@ class Client:
             return await self.ask_each(commands)
         wait = ("WAIT", self._replicas, REPLICAS_WAIT_MS)
         *replies, count = await self.ask_each([*(commands or [("PING",)]), wait])
-        if isinstance(count, Exception):
-            raise meaning_of(count) from count
+        without_errors([count])
         if count < self._replicas:
             message = f"{count} of {self._replicas} replicas have it"
             raise NotReplicatedError(message)
@@ -156,9 +153,7 @@ class Client:
             AnswerLostError: If it may have been run.
             RefusedError: If Redis finds fault with it.
         """
-        [reply] = await self.ask_each([command])
-        if isinstance(reply, Exception):
-            raise meaning_of(reply) from reply
+        [reply] = without_errors(await self.ask_each([command]))
 
         return reply
 
@@ -223,6 +218,21 @@ def meaning_of(error: Exception) -> EngineError:
         return RefusedError(str(error))
 
     return StoreUnavailableError(str(error))
+
+
+def without_errors(replies: Sequence[Reply]) -> Sequence[Reply]:
+    """
+    Return replies of which each has to be there.
+
+    Raises:
+        StoreUnavailableError: If one is an error that passes by itself.
+        RefusedError: If one is an error that does not.
+    """
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise meaning_of(reply) from reply
+
+    return replies
 
 
 def _is_demoted(reply: object) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Argument, Client, meaning_of
+from engine.adapters.redis.client import Argument, Client, without_errors
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.store import RedisStore
 from engine.codec import decode_send, encode_mail
@@ -52,9 +52,7 @@ class RedisOutbox:
         calls: list[list[Argument]] = [
             [*_named(one), one.attempt, LEASE_MS] for one in deliveries
         ]
-        for reply in await self._client.run_all(Name.OUT_RENEW, calls):
-            if isinstance(reply, Exception):
-                raise meaning_of(reply) from reply
+        without_errors(await self._client.run_all(Name.OUT_RENEW, calls))
 
     async def begin(self, delivery: Delivery) -> Incident | None:
         """Ask whether to send at all; from here on it is in flight."""

@@ -3,7 +3,7 @@
 import structlog
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Argument, Client, Reply, meaning_of
+from engine.adapters.redis.client import Argument, Client, Reply, without_errors
 from engine.adapters.redis.scripts import Name
 from engine.codec import decode_history, encode_history
 from engine.errors import UnreadableError
@@ -34,18 +34,13 @@ class Packing:
             Name.HISTORY, [(keys.prefix_of(one), one) for one in ids]
         )
         replies = await self._client.run_all(
-            Name.PACK, list(map(_arguments, ids, histories))
+            Name.PACK, list(map(_arguments, ids, without_errors(histories)))
         )
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise meaning_of(reply) from reply
 
-        return sum(replies)
+        return sum(without_errors(replies))
 
 
 def _arguments(incident_id: str, history: Reply) -> list[Argument]:
-    if isinstance(history, Exception):
-        raise meaning_of(history) from history
     count, packed, blob, lines = history
     try:
         known = decode_history(blob) if blob else []

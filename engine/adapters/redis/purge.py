@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Client, Reply, meaning_of
+from engine.adapters.redis.client import Client, Reply, without_errors
 from engine.adapters.redis.scripts import Name
 from engine.codec.shapes import milliseconds
 from engine.ports import Purged
@@ -14,6 +14,7 @@ FULL_OVER_PERCENT = 70
 # Between two of them the memory is looked at again, and others get their turn.
 BATCH_MAX = 100
 ANY_TIME_MS = 1 << 53
+GONE = b"gone"
 
 
 class Purge:
@@ -39,8 +40,10 @@ class Purge:
         )
         gone = [
             closed_at <= old_ms
-            for (closed_at, _), reply in zip(found, replies, strict=True)
-            if _is_gone(reply)
+            for (closed_at, _), reply in zip(
+                found, without_errors(replies), strict=True
+            )
+            if reply == GONE
         ]
 
         return Purged(old=gone.count(True), early=gone.count(False))
@@ -58,22 +61,13 @@ class Purge:
         )
 
         return heapq.nsmallest(
-            BATCH_MAX, [one for reply in replies for one in _timed(reply)]
+            BATCH_MAX,
+            [one for reply in without_errors(replies) for one in _timed(reply)],
         )
 
 
 def _timed(reply: Reply) -> list[tuple[int, str]]:
-    if isinstance(reply, Exception):
-        raise meaning_of(reply) from reply
-
     return [
         (int(float(score)), incident_id.decode())
         for incident_id, score in zip(reply[::2], reply[1::2], strict=True)
     ]
-
-
-def _is_gone(reply: Reply) -> bool:
-    if isinstance(reply, Exception):
-        raise meaning_of(reply) from reply
-
-    return bool(reply == b"gone")

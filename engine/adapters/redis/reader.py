@@ -7,7 +7,7 @@ from itertools import islice
 import structlog
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Client, meaning_of
+from engine.adapters.redis.client import Client, without_errors
 from engine.adapters.redis.scripts import Name
 from engine.codec import decode_entry, decode_history, decode_summary
 from engine.core.incident import Status
@@ -73,10 +73,7 @@ class RedisReader:
                 for shard in range(self._shards)
             ]
         )
-        for ids in found:
-            if isinstance(ids, Exception):
-                raise meaning_of(ids) from ids
-        merged = heapq.merge(*found, reverse=True)
+        merged = heapq.merge(*without_errors(found), reverse=True)
 
         return [one.decode() for one in islice(dict.fromkeys(merged), limit)]
 

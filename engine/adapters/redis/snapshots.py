@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Client, meaning_of
+from engine.adapters.redis.client import Client, without_errors
 from engine.codec import decode_snapshot
 from engine.errors import UnreadableError
 from policies.policy import Snapshot
@@ -41,9 +41,7 @@ class Snapshots:
                 for hashed in unknown
             ]
         )
-        for hashed, body in zip(unknown, bodies, strict=True):
-            if isinstance(body, Exception):
-                raise meaning_of(body) from body
+        for hashed, body in zip(unknown, without_errors(bodies), strict=True):
             found[hashed] = self._learn(hashed, body)
 
         return found

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Argument, Client, meaning_of
+from engine.adapters.redis.client import Argument, Client, without_errors
 from engine.adapters.redis.scripts import Name
 from engine.ports import Turn
 
@@ -27,8 +27,5 @@ class RedisTurns:
             for turn in turns
         ]
         replies = await self._client.run_all(Name.TURN, calls)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise meaning_of(reply) from reply
 
-        return [reply.decode() for reply in replies]
+        return [reply.decode() for reply in without_errors(replies)]

@@ -15,6 +15,7 @@ from typing import Protocol
 import anyio
 import structlog
 
+from engine.errors import show_error
 from engine.ports import Clock, Heartbeat, Purged, Repair, Upkeep
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -157,7 +158,7 @@ class Caretaker:
             with anyio.fail_after(PING_SECONDS_MAX):
                 await self.heartbeat.ping()
         except Exception as error:  # noqa: BLE001 - what is outside must not stop what is inside
-            log.warning("heartbeat.failed", error=f"{type(error).__name__}: {error}")
+            log.warning("heartbeat.failed", error=show_error(error))
 
     async def _pack(self) -> None:
         count = 0
@@ -177,7 +178,7 @@ class Caretaker:
             if not purged.count or not await self.upkeep.hold(self.owner):
                 break
         if done.count:
-            log.info("purge.done", old=done.old, early=done.early)
+            log.info("incidents.purged", old=done.old, early=done.early)
 
 
 def _log_repairs(repaired: Mapping[Repair, int]) -> None:
