@@ -27,7 +27,8 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from engine.core.events import AlertsReceived, DeliveryReported, WokeUp
+from engine.core.alerts import Alert
+from engine.core.events import AlertsReceived, DeliveryReported, Opened, WokeUp
 from engine.core.incident import Incident, Status
 from engine.core.reasons import Reason
 from engine.ports import Entry, Posting
@@ -253,15 +254,19 @@ def _histories(outcome: Outcome) -> dict[str, list[Any]]:
 def _told_once(history: Sequence[Entry]) -> list[Entry]:
     """Leave out what was told again and refused again, and what is in it twice."""
     told: dict[object, Entry] = {}
+    first = ""
     for number, entry in enumerate(history):
         match entry.event:
+            case Opened(alert=Alert(id=first)):
+                told[number] = entry
             case DeliveryReported():
                 continue
             case WokeUp() if entry.reason is Reason.LOOK_UP_TIMED_OUT:
                 continue
             case AlertsReceived(alerts=alerts) as event:
-                once = tuple({alert.id: alert for alert in alerts}.values())
-                told[number] = replace(entry, event=replace(event, alerts=once))
+                once = {one.id: one for one in alerts if one.id != first}
+                alone = replace(event, alerts=tuple(once.values()))
+                told[number] = replace(entry, event=alone)
             case _ if entry.reason in REFUSALS:
                 name = getattr(entry.event, "id", number)
                 told.setdefault((name, entry.reason), entry)
