@@ -6,7 +6,7 @@ Everything the engine raises, by whose fault it is. Those not here name their mo
         * UnknownIncidentError: no incident carries this id.
         * KeyTakenError: another open incident has the key.
         * ids.MalformedIdError: the text is not an id.
-    * TryAgainError: nothing was written, asking again may help.
+    * TryAgainError: nothing is promised; asking again is safe, and may help.
         * StoreUnavailableError: Redis cannot be reached, or cannot write.
             * adapters.redis.client.AnswerLostError: it may have been written.
             * adapters.redis.client.NotReplicatedError: too few replicas have it.
@@ -52,7 +52,7 @@ class KeyTakenError(CallerError):
 
 
 class TryAgainError(EngineError):
-    """Nothing was written; asking again may help."""
+    """Nothing is promised; asking again is safe, and may help."""
 
 
 class StoreUnavailableError(TryAgainError):

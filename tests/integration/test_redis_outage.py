@@ -43,7 +43,6 @@ from tests.support.redis_time import set_time
 from tests.support.servers import RunningServer, Server, found_servers, running_server
 
 __all__ = ["on_fixture", "servers_fixture"]
-KILOBYTE = 1_024
 
 
 @dataclass
