@@ -39,6 +39,8 @@ LOCAL_SECONDS_MAX = 1.0
 REMOTE_SECONDS_MAX = 3.0
 # So long an answer does for others who ask, if it says no end itself.
 FRESH = timedelta(seconds=5)
+# It is remembered for a day: an answer that stays the same is noted again in time.
+NOTED_EVERY = timedelta(hours=1)
 CALLS_AT_ONCE_MAX = 64
 POST_PAUSE_SECONDS = 0.2
 
@@ -112,6 +114,7 @@ class LookUps:
         self._clock = clock
         self._is_local = is_local
         self._fresh: dict[str, KnownOnCall] = {}
+        self._noted: dict[str, KnownOnCall] = {}
         self._calls: dict[str, anyio.Event] = {}
         self._limit = anyio.Semaphore(CALLS_AT_ONCE_MAX)
         self._tasks: TaskGroup | None = None
@@ -148,8 +151,10 @@ class LookUps:
     async def recall(self, target: Target, at: datetime) -> Told | Failed | None:
         """Say who is behind a target, now or when it was last known; None: never."""
         told = await self.now(target, at)
-        if told is not None:
-            return told
+
+        return await self._recalled(target) if told is None else told
+
+    async def _recalled(self, target: Target) -> Told | None:
         try:
             known = await self._last_known.recall(str(target))
         except EngineError as error:
@@ -175,9 +180,34 @@ class LookUps:
             await self._changed.wait()
 
     async def _told_here(self, target: Target, at: datetime) -> Told | Failed:
+        """Ask while the drain waits; if that fails, it is whoever was known last."""
         answer = await self._who(target, at, LOCAL_SECONDS_MAX)
+        if isinstance(answer, Failed):
+            return await self._recalled(target) or answer
+        known = KnownOnCall(answer=answer, at=self._clock.now())
+        if self._is_news(target, known):
+            await self._note(target, known)
 
-        return answer if isinstance(answer, Failed) else _told(answer)
+        return _told(answer)
+
+    def _is_news(self, target: Target, known: KnownOnCall) -> bool:
+        """Tell whether to note an answer: another one, or one not noted for an hour."""
+        noted = self._noted.get(str(target))
+
+        return (
+            noted is None
+            or noted.answer.people != known.answer.people
+            or known.at - noted.at >= NOTED_EVERY
+        )
+
+    async def _note(self, target: Target, known: KnownOnCall) -> None:
+        """Remember an answer for when there is none; if that fails, it counts still."""
+        try:
+            await self._last_known.note(str(target), known)
+        except EngineError as error:
+            log.warning("look_up.not_noted", target=str(target), error=str(error))
+        else:
+            self._noted[str(target)] = known
 
     async def _who(
         self, target: Target, at: datetime, seconds_max: float
@@ -215,16 +245,33 @@ class LookUps:
             self._changed = anyio.Event()
 
     async def _ask(self, targets: Sequence[Target], at: datetime) -> None:
-        """Ask after targets, each once at a time; return when all have answered."""
-        assert self._tasks is not None
-        answered = []
-        for target in targets:
-            if str(target) not in self._calls:
-                self._calls[str(target)] = anyio.Event()
-                self._tasks.start_soon(self._call, target, at)
-            answered.append(self._calls[str(target)])
-        for one in answered:
+        """
+        Ask after targets, each once at a time; return when all have answered.
+
+        A question that was under way may be from before a hand-off: then it is asked
+        once more, or who has just gone off call would be taken for known last.
+        """
+        for one in [self._answered(target, at) for target in targets]:
             await one.wait()
+        over = [target for target in targets if self._is_over(target, at)]
+        for one in [self._answered(target, at) for target in over]:
+            await one.wait()
+
+    def _answered(self, target: Target, at: datetime) -> anyio.Event:
+        """Ask after a target, unless somebody does; return what the answer sets."""
+        assert self._tasks is not None
+        if str(target) not in self._calls:
+            self._calls[str(target)] = anyio.Event()
+            self._tasks.start_soon(self._call, target, at)
+
+        return self._calls[str(target)]
+
+    def _is_over(self, target: Target, at: datetime) -> bool:
+        """Tell whether what is known of a target held only up to a time before this."""
+        known = self._fresh.get(str(target))
+        until = known.answer.until if known else None
+
+        return until is not None and until <= at
 
     async def _call(self, target: Target, at: datetime) -> None:
         """Ask after a target, in a task of its own: who waits for it may give up."""
@@ -234,11 +281,11 @@ class LookUps:
             if isinstance(answer, OnCall):
                 known = KnownOnCall(answer=answer, at=self._clock.now())
                 self._fresh[str(target)] = known
-                await self._last_known.note(str(target), known)
-        except EngineError as error:
-            log.warning("look_up.not_noted", target=str(target), error=str(error))
         finally:
+            # Before it is noted: who waits for the answer does not wait for that.
             self._calls.pop(str(target)).set()
+        if isinstance(answer, OnCall):
+            await self._note(target, self._fresh[str(target)])
 
     async def _post(self, asked: Asked) -> None:
         """Put the answer into the mailbox, unless its deadline comes first."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 from structlog.testing import capture_logs
+from typing_extensions import override
 
 from engine.adapters.memory import ManualClock, MemoryLastKnown
 from engine.core.events import TargetsResolved
@@ -30,11 +31,17 @@ PRIMARY, NIGHT = ScheduleTarget(id="primary"), ScheduleTarget(id="night")
 
 @dataclass
 class Remote:
-    """A service elsewhere: it answers when the test lets it."""
+    """
+    A service elsewhere: it answers when the test lets it.
+
+    Attributes:
+        successor: Who is on call from a hand-off on.
+    """
 
     answers: dict[str, OnCall | Exception] = field(
         default_factory=dict[str, OnCall | Exception]
     )
+    successor: OnCall | None = None
     asked: list[str] = field(default_factory=list[str])
     may_answer: anyio.Event = field(default_factory=anyio.Event)
     is_slow: bool = False
@@ -48,8 +55,11 @@ class Remote:
         answer = self.answers[str(target)]
         if isinstance(answer, Exception):
             raise answer
+        if answer.until is None or at < answer.until:
+            return answer
+        assert self.successor is not None
 
-        return answer
+        return self.successor
 
 
 @dataclass
@@ -81,6 +91,7 @@ class Bench:
         self.remote = Remote({"schedule:primary": by_rota("alice")})
         self.mailbox = Letters()
         self.last_known = MemoryLastKnown(self.clock)
+        self.is_local = False
         self.look_ups = self.another()
 
     def another(self) -> LookUps:
@@ -90,24 +101,25 @@ class Bench:
             mailbox=self.mailbox,
             last_known=self.last_known,
             clock=self.clock,
-            is_local=lambda _target: False,
+            is_local=lambda _target: self.is_local,
         )
 
     def ask(self, incident_id: str, *targets: Target) -> None:
         """Have an incident ask."""
+        at = self.clock.now()
 
         async def answer() -> TargetsResolved:
-            found = [await self.look_ups.recall(target, NOW) for target in targets]
+            found = [await self.look_ups.recall(target, at) for target in targets]
             missing = {str(number): shown(one) for number, one in enumerate(found)}
             return TargetsResolved(
-                at=NOW, walk=1, generation=2, responders=(), missing=missing
+                at=at, walk=1, generation=2, responders=(), missing=missing
             )
 
         asked = Asked(
             incident_id=incident_id,
             targets=targets,
-            at=NOW,
-            deadline=NOW + 4 * SECOND,
+            at=at,
+            deadline=at + 4 * SECOND,
             answer=answer,
         )
         self.look_ups.start(asked)
@@ -192,6 +204,25 @@ async def test_hand_off(bench: Bench) -> None:
 
     assert Told(people=("alice",), why="rotation", until=NOW + SECOND) == before
     assert await bench.look_ups.now(PRIMARY, NOW + SECOND) is None
+
+
+async def test_hand_off_meanwhile(bench: Bench) -> None:
+    """Who asks after a hand-off is not told what somebody asked before it."""
+    bench.remote.answers["schedule:primary"] = by_rota("alice", until=NOW + SECOND)
+    bench.remote.successor = by_rota("bob")
+    async with bench.look_ups:
+        bench.ask("one", PRIMARY)
+        await anyio.wait_all_tasks_blocked()
+        bench.clock.advance(SECOND)
+        bench.ask("two", PRIMARY)
+        await anyio.wait_all_tasks_blocked()
+        bench.remote.may_answer.set()
+        await bench.look_ups.idle()
+
+    assert {"one": ["alice"], "two": ["bob"]} == dict(bench.told())
+    assert ["schedule:primary at 03:00:00", "schedule:primary at 03:00:01"] == (
+        bench.remote.asked
+    )
 
 
 async def test_known_last(bench: Bench) -> None:
@@ -287,6 +318,50 @@ async def test_store_away(bench: Bench) -> None:
 
     assert ["one"] == [name for name, _ in bench.told()]
     assert await look_ups.recall(NIGHT, NOW) is None
+
+
+async def test_here(bench: Bench) -> None:
+    """What is known here is noted when it changes, and once an hour, for when it fails."""
+    notes = bench.last_known = Notes(bench.clock)
+    bench.is_local = True
+    bench.remote.may_answer.set()
+    here = bench.another()
+    for people in (["alice"], ["alice"], ["bob"]):
+        bench.remote.answers["schedule:primary"] = by_rota(*people)
+        await here.now(PRIMARY, NOW)
+    bench.clock.advance(timedelta(minutes=59))
+    await here.now(PRIMARY, NOW)
+    often = notes.count
+    bench.clock.advance(timedelta(minutes=1))
+    await here.now(PRIMARY, NOW)
+    bench.remote.answers["schedule:primary"] = LookUpFailedError("a broken file")
+    told = await bench.another().now(PRIMARY, NOW)
+
+    assert 2 == often
+    assert 3 == notes.count
+    assert isinstance(told, Told)
+    assert ("bob",) == told.people
+    assert told.why.endswith("known last")
+
+
+async def test_here_and_never_known(bench: Bench) -> None:
+    """What cannot be told here, and never could, has failed at once."""
+    bench.is_local = True
+    bench.remote.may_answer.set()
+    bench.remote.answers["schedule:night"] = LookUpFailedError("no such schedule")
+
+    assert isinstance(await bench.another().now(NIGHT, NOW), Failed)
+
+
+class Notes(MemoryLastKnown):
+    """A memory that counts."""
+
+    count = 0
+
+    @override
+    async def note(self, target: str, known: KnownOnCall) -> None:
+        self.count += 1
+        await super().note(target, known)
 
 
 async def test_ends(bench: Bench) -> None:

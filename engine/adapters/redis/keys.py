@@ -168,7 +168,7 @@ TABLE = (
         "rung:on-call:*",
         "string",
         "expires after a day",
-        "who a remote look-up named last",
+        "whom a look-up named last",
         ON_CALL_SECONDS,
     ),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
