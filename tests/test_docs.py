@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from engine.adapters.redis.keys import TABLE
 from engine.core.reasons import Reason
+from engine.service.settlement import PUBLISHED
 from policies.policy import Policy
 from policies.steps import KNOWN
 from policies.targets import AnyTarget, target_of
@@ -114,6 +115,7 @@ def test_every_warning() -> None:
         re.findall(r"log\.(?:warning|error)\(\s*(?:#.*\s*)?\"([^\"]+)\"", text)
     )
     logged |= set(re.findall(r"write\(\s*\"([a-z_.]+)\"", text))
+    logged |= set(PUBLISHED.values())
     explained = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", OPERATING))
 
     assert {"incident.parked", "chore.failed"} <= logged

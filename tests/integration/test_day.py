@@ -34,7 +34,8 @@ from tests.support.servers import found_servers, running_server
 from workers.escalator import Escalator
 
 DAY = timedelta(hours=24)
-SECOND = timedelta(seconds=1)
+# Real time that a busy machine may need for all of it.
+DRIFT_MAX = timedelta(seconds=20)
 # Armed by the sweep, which looks a minute ahead.
 BEFORE = timedelta(seconds=30)
 NANOSECONDS = 1_000_000_000
@@ -237,8 +238,6 @@ async def test_by_arq(tmp_path: Path) -> None:
     sent = [(at - world.began_at, each.person) for at, each in times]
 
     assert [person for _, person in EXPECTED] == [person for _, person in sent]
-    assert [at for at, _ in EXPECTED] == [
-        # arq's worker looks at the server's own clock once, which went on meanwhile.
-        at - at % SECOND
-        for at, _ in sent
-    ]
+    # arq's worker looks at the server's own clock once, which went on meanwhile.
+    lates = [at - due for (due, _), (at, _) in zip(EXPECTED, sent, strict=True)]
+    assert all(timedelta(0) <= late < DRIFT_MAX for late in lates), lates
