@@ -180,11 +180,14 @@ def _opens_next(settlement: Settlement, routed: RoutedAlert) -> bool:
     """
     Tell whether an alert belongs to the incident after this one.
 
-    Not if it tells again of an occurrence whose end was read just now: that is late.
+    That is the first one that fires, and all that come after it: the end of what began
+    there ends it there. Not if it tells again of an occurrence whose end was read just
+    now: that is late.
     """
     is_late = routed.alert.occurrence in settlement.ended
+    is_next = _fires(routed) or bool(settlement.follow_ups)
 
-    return settlement.is_over and _fires(routed) and not is_late
+    return settlement.is_over and is_next and not is_late
 
 
 def _more_alerts(
