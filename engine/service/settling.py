@@ -200,7 +200,8 @@ def _more_alerts(
     Take the alerts that come next.
 
     One that fires is never put into one event with one before it that ended: that one
-    may close the incident, and then this one opens another.
+    may close the incident, and then this one opens another. Nor one that opens another
+    with one that is late.
     """
     alerts = []
     while mail and (until is None or mail[0].at <= until):
@@ -208,6 +209,8 @@ def _more_alerts(
         if not isinstance(content, RoutedAlert):
             break
         if _fires(content) and not _fires(before):
+            break
+        if _opens_next(settlement, content):
             break
         settlement.read_up_to = mail.popleft().number
         alerts.append(content.alert)
