@@ -75,8 +75,13 @@ async def go_on(settlement: Settlement, taken: TurnTaken) -> None:
 
 
 async def _run(settlement: Settlement) -> None:
-    """Decide on, until nothing is due or a turn has to be taken first."""
-    for _ in range(EVENTS_MAX):
+    """
+    Decide on, until nothing is due or a turn has to be taken first.
+
+    All mail is read, however much: what closes the incident cannot be stored while some
+    is left.
+    """
+    for _ in range(EVENTS_MAX + len(settlement.mail)):
         due = _next_timer(settlement)
         mail = settlement.mail
         if mail and (due is None or mail[0].at <= due):
@@ -87,7 +92,7 @@ async def _run(settlement: Settlement) -> None:
             break
         if settlement.wanted is not None:
             return
-        if len(settlement.sends) >= SENDS_MAX:
+        if len(settlement.sends) >= SENDS_MAX and not settlement.is_over:
             break
     await _obey(settlement)
 

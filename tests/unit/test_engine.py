@@ -130,6 +130,22 @@ class TestParked:
         assert [INSTALLATION] == [one.integration for one in open_ones]
 
 
+class TestMail:
+    """What has been waiting when a worker comes."""
+
+    async def test_much_behind_the_end(self) -> None:
+        """However much comes behind the end of an incident, it is closed all the same."""
+        driver = Driver(PAGE_ALICE)
+        alerts = [(f"db-{number}", True) for number in range(1_100)]
+        for fingerprint, fires in [("db", True), ("db", False), *alerts]:
+            await driver.take_in("db", fingerprint, fires=fires)
+        await driver.settle()
+        statuses = await driver.store.summaries(frozenset(Status), 10)
+
+        assert [1_100, 0] == [one.firing_count for one in statuses]
+        assert ["alice"] == [who for _, who in driver.sent()]
+
+
 class TestTurns:
     """Whose turn it is."""
 
