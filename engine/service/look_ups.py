@@ -217,16 +217,33 @@ class LookUps:
             self._changed = anyio.Event()
 
     async def _ask(self, targets: Sequence[Target], at: datetime) -> None:
-        """Ask after targets, each once at a time; return when all have answered."""
-        assert self._tasks is not None
-        answered = []
-        for target in targets:
-            if str(target) not in self._calls:
-                self._calls[str(target)] = anyio.Event()
-                self._tasks.start_soon(self._call, target, at)
-            answered.append(self._calls[str(target)])
-        for one in answered:
+        """
+        Ask after targets, each once at a time; return when all have answered.
+
+        A question that was under way may be from before a hand-off: then it is asked
+        once more, or who has just gone off call would be taken for known last.
+        """
+        for one in [self._answered(target, at) for target in targets]:
             await one.wait()
+        over = [target for target in targets if self._is_over(target, at)]
+        for one in [self._answered(target, at) for target in over]:
+            await one.wait()
+
+    def _answered(self, target: Target, at: datetime) -> anyio.Event:
+        """Ask after a target, unless somebody does; return what the answer sets."""
+        assert self._tasks is not None
+        if str(target) not in self._calls:
+            self._calls[str(target)] = anyio.Event()
+            self._tasks.start_soon(self._call, target, at)
+
+        return self._calls[str(target)]
+
+    def _is_over(self, target: Target, at: datetime) -> bool:
+        """Tell whether what is known of a target held only up to a time before this."""
+        known = self._fresh.get(str(target))
+        until = known.answer.until if known else None
+
+        return until is not None and until <= at
 
     async def _call(self, target: Target, at: datetime) -> None:
         """Ask after a target, in a task of its own: who waits for it may give up."""

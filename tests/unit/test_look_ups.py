@@ -30,11 +30,17 @@ PRIMARY, NIGHT = ScheduleTarget(id="primary"), ScheduleTarget(id="night")
 
 @dataclass
 class Remote:
-    """A service elsewhere: it answers when the test lets it."""
+    """
+    A service elsewhere: it answers when the test lets it.
+
+    Attributes:
+        successor: Who is on call from a hand-off on.
+    """
 
     answers: dict[str, OnCall | Exception] = field(
         default_factory=dict[str, OnCall | Exception]
     )
+    successor: OnCall | None = None
     asked: list[str] = field(default_factory=list[str])
     may_answer: anyio.Event = field(default_factory=anyio.Event)
     is_slow: bool = False
@@ -48,8 +54,11 @@ class Remote:
         answer = self.answers[str(target)]
         if isinstance(answer, Exception):
             raise answer
+        if answer.until is None or at < answer.until:
+            return answer
+        assert self.successor is not None
 
-        return answer
+        return self.successor
 
 
 @dataclass
@@ -95,19 +104,20 @@ class Bench:
 
     def ask(self, incident_id: str, *targets: Target) -> None:
         """Have an incident ask."""
+        at = self.clock.now()
 
         async def answer() -> TargetsResolved:
-            found = [await self.look_ups.recall(target, NOW) for target in targets]
+            found = [await self.look_ups.recall(target, at) for target in targets]
             missing = {str(number): shown(one) for number, one in enumerate(found)}
             return TargetsResolved(
-                at=NOW, walk=1, generation=2, responders=(), missing=missing
+                at=at, walk=1, generation=2, responders=(), missing=missing
             )
 
         asked = Asked(
             incident_id=incident_id,
             targets=targets,
-            at=NOW,
-            deadline=NOW + 4 * SECOND,
+            at=at,
+            deadline=at + 4 * SECOND,
             answer=answer,
         )
         self.look_ups.start(asked)
@@ -192,6 +202,25 @@ async def test_hand_off(bench: Bench) -> None:
 
     assert Told(people=("alice",), why="rotation", until=NOW + SECOND) == before
     assert await bench.look_ups.now(PRIMARY, NOW + SECOND) is None
+
+
+async def test_hand_off_meanwhile(bench: Bench) -> None:
+    """Who asks after a hand-off is not told what somebody asked before it."""
+    bench.remote.answers["schedule:primary"] = by_rota("alice", until=NOW + SECOND)
+    bench.remote.successor = by_rota("bob")
+    async with bench.look_ups:
+        bench.ask("one", PRIMARY)
+        await anyio.wait_all_tasks_blocked()
+        bench.clock.advance(SECOND)
+        bench.ask("two", PRIMARY)
+        await anyio.wait_all_tasks_blocked()
+        bench.remote.may_answer.set()
+        await bench.look_ups.settled()
+
+    assert {"one": ["alice"], "two": ["bob"]} == dict(bench.told())
+    assert ["schedule:primary at 03:00:00", "schedule:primary at 03:00:01"] == (
+        bench.remote.asked
+    )
 
 
 async def test_known_last(bench: Bench) -> None:
