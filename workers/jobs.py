@@ -19,8 +19,8 @@ PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 2.0
 class Drains(Protocol):
     """The side of the engine that a worker sees."""
 
-    async def drain(self, lane: Lane) -> bool:
-        """Decide all that is due; tell whether there may be more."""
+    async def drain(self, lane: Lane, stored: Callable[[], None]) -> bool:
+        """Decide all that is due, in pieces; tell whether there may be more."""
         ...
 
 
@@ -128,10 +128,14 @@ class Chores:
         await over.wait()
 
     async def _drain(self, lane: Lane) -> None:
-        may_be_more = await self._engine.drain(lane)
-        self._process.start_soon(self._delivery.run)
+        may_be_more = await self._engine.drain(lane, self._deliver)
+        self._deliver()
         if may_be_more:
             await self._timers.arm([self._clock.now()])
+
+    def _deliver(self) -> None:
+        """Deliver beside what goes on; a page waits for no other incident."""
+        self._process.start_soon(self._delivery.run)
 
 
 def _report(error: Exception, what: str, pause_seconds: float) -> None:

@@ -1,7 +1,7 @@
 """The engine: takes in alerts, obeys commands, drains what is due."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -55,6 +55,10 @@ RUN_FOR = timedelta(seconds=2)
 CLAIM_GOOD_FOR = timedelta(milliseconds=1_500)
 # Loading an incident tells the store's time too: one that was early is not, then.
 DECIDED_AGAIN = frozenset({Stored.LOST, Stored.MORE_MAIL, Stored.EARLY})
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,9 +159,14 @@ class Engine:
 
         return await self.obey(incident_id, command)
 
-    async def drain(self, lane: Lane) -> bool:
+    async def drain(self, lane: Lane, stored: Callable[[], None] = _nothing) -> bool:
         """
         Decide all that is due in a lane, for at most 2 s.
+
+        Args:
+            lane: Timers or mail.
+            stored: Called each time that something has been decided and stored: what
+                that sends need not wait for the rest.
 
         Returns:
             Whether it ended for lack of time: there may be more.
@@ -173,6 +182,7 @@ class Engine:
             if not claimed:
                 return False
             await self._decide(claimed, directions)
+            stored()
 
         return True
 

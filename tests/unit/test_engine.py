@@ -145,6 +145,18 @@ class TestMail:
         assert [1_100, 0] == [one.firing_count for one in statuses]
         assert ["alice"] == [who for _, who in driver.sent()]
 
+    async def test_in_pieces(self) -> None:
+        """Whoever delivers is told of each claim as soon as it is stored."""
+        driver, counts = Driver(PAGE_ALICE), list[int]()
+        for number in range(300):
+            await driver.take_in(f"{number}", "db", fires=True)
+        kept = driver.store.kept.values()
+        await driver.engine.drain(
+            Lane.MAIL, lambda: counts.append(sum(bool(one.state) for one in kept))
+        )
+
+        assert [256, 300] == counts
+
 
 class TestTurns:
     """Whose turn it is."""

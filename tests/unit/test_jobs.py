@@ -24,12 +24,17 @@ class World:
     armed: list[datetime] = field(default_factory=list[datetime])
     errors: list[Exception] = field(default_factory=list[Exception])
     more: int = 0
+    pieces: int = 0
 
-    async def drain(self, lane: Lane) -> bool:
-        """Note the lane; fail or have more, if the test says so."""
+    async def drain(self, lane: Lane, stored: Callable[[], None]) -> bool:
+        """Note the lane; fail, have pieces or have more, if the test says so."""
         self.asked.append(lane)
         if self.errors:
             raise self.errors.pop()
+        for _ in range(self.pieces):
+            stored()
+            await anyio.wait_all_tasks_blocked()
+            self.asked.append("stored")
         self.more -= 1
 
         return self.more >= 0
@@ -81,6 +86,15 @@ async def test_kick(world: World) -> None:
         await chores.wake(Wake.KICK)
 
     assert {"due", "mail", "deliver"} == set(world.asked)
+
+
+async def test_in_pieces(world: World) -> None:
+    """What a piece of a drain sends waits for no other piece."""
+    world.pieces = 2
+    async with world.chores() as chores:
+        await chores.wake(Wake.DUE)
+
+    assert ["due", *["deliver", "stored"] * 2, "deliver"] == world.asked
 
 
 async def test_more(world: World) -> None:
