@@ -130,7 +130,8 @@ class Stored(StrEnum):
 
     LOST and MORE_MAIL: load it and decide again. EARLY: the claim's due time has
     not come by the store's clock. KEY_TAKEN: the dedup key names another incident,
-    so this one was never opened. FAILED: an error; the lease brings it back.
+    so this one was never opened. FAILED: an error that passes by itself; the lease
+    brings it back. REFUSED: one that does not, so that it has to be put aside.
     """
 
     DONE = "done"
@@ -139,6 +140,7 @@ class Stored(StrEnum):
     EARLY = "early"
     KEY_TAKEN = "key_taken"
     FAILED = "failed"
+    REFUSED = "refused"
 
 
 class IncidentStore(Protocol):

@@ -53,6 +53,7 @@ LOOK_AHEAD = timedelta(milliseconds=250)
 RUN_FOR = timedelta(seconds=2)
 # A claim older than this is left to its lease: somebody else may have it by now.
 CLAIM_GOOD_FOR = timedelta(milliseconds=1_500)
+NOT_STORED = "what was decided of it cannot be stored"
 # Loading an incident tells the store's time too: one that was early is not, then.
 DECIDED_AGAIN = frozenset({Stored.LOST, Stored.MORE_MAIL, Stored.EARLY})
 
@@ -136,7 +137,7 @@ class Engine:
             if stored is Stored.DONE:
                 assert settlement.incident is not None
                 return Decision(incident=settlement.incident, reason=settlement.reason)
-            if stored is Stored.FAILED:
+            if stored in {Stored.FAILED, Stored.REFUSED}:
                 raise UnclearError(incident_id)
             if stored is Stored.KEY_TAKEN and claimed.incident is not None:
                 raise KeyTakenError(incident_id, claimed.incident.key)
@@ -222,6 +223,8 @@ class Engine:
                     settlement.act()
                 elif stored in DECIDED_AGAIN:
                     lost.append(settlement.claimed.incident_id)
+                elif stored is Stored.REFUSED:
+                    await self._park(settlement.claimed, EngineError(NOT_STORED))
             claimed = [one for lost_id in lost if (one := await self._reload(lost_id))]
             now = self.clock.now()
 

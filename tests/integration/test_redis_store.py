@@ -473,9 +473,24 @@ class TestClient:
             )
         await on.redis.delete(part(two, "h"))
 
-        assert [Stored.DONE, Stored.FAILED, Stored.DONE] == list(stored)
+        assert [Stored.DONE, Stored.REFUSED, Stored.DONE] == list(stored)
         told = [(line["event"], line["log_level"]) for line in logs]
         assert [("commit.failed", "error")] == told
+
+    @pytest.mark.parametrize("what", ["h", "a"])
+    async def test_nothing_sent(self, on: OnRedis, what: str) -> None:
+        """What cannot be stored for good sends nothing, or it would again and again."""
+        claimed = await an_open_one(on)
+        await on.redis.delete(part(claimed, what))
+        await on.redis.set(part(claimed, what), "damaged")
+        known = an_incident(claimed)
+        incident = replace(known, alerts={"db2": known.alerts["db1"]})
+        stored = await on.store.commit([a_commit(claimed, incident, sends=(a_send(),))])
+        sent = await on.outbox.claim([a_room()])
+        await on.redis.delete(part(claimed, what))
+
+        assert [Stored.REFUSED] == list(stored)
+        assert [] == list(sent)
 
     async def test_refused(self, on: OnRedis) -> None:
         """A fault of ours is not taken for an outage."""

@@ -217,7 +217,7 @@ async def test_checked_first(on: OnRedis, prepare: Prepare) -> None:
     wrong = replace(commit, repeats="two")  # type: ignore[arg-type]
     stored = await fresh.store.commit([stale, early, wrong])
 
-    assert [Stored.LOST, Stored.EARLY, Stored.FAILED] == list(stored)
+    assert [Stored.LOST, Stored.EARLY, Stored.REFUSED] == list(stored)
     assert before == await contents(on.redis)
 
 

@@ -90,6 +90,18 @@ class TestParked:
             notification.title for notification in driver.channels["console"].sent
         ]
 
+    async def test_not_stored(self) -> None:
+        """What the store refuses for good is put aside too, and somebody is told."""
+        driver = Driver(PAGE_ALICE, CATCH_ALL, catch_all="last")
+        driver.engine.store = Refusing(driver)
+        await driver.take_in("db", "db", fires=True)
+        with capture_logs() as lines:
+            await driver.pass_time(timedelta(minutes=1))
+        parked = [one["failures"] for one in lines if one["event"] == "incident.parked"]
+
+        assert [1, 2, 3, 4, 5] == parked
+        assert [(MIDNIGHT + 6 * SECOND, "bob")] == driver.sent()
+
     async def test_alarm_is_not_written(self) -> None:
         """An alarm that finds no room comes with the next try, and harms no other."""
         driver, _ = await damaged()
@@ -294,6 +306,20 @@ class Damaged(Stubborn):
             unreadable=error,
             integration=self.integration,
         )
+
+
+@dataclass
+class Refusing(Stubborn):
+    """A store that will never store the incident of one key."""
+
+    @override
+    async def commit(self, commits: Sequence[Commit]) -> Sequence[Stored]:
+        """Store the others."""
+        stored = await self.driver.store.commit(
+            [one for one in commits if one.incident.key != "db"]
+        )
+
+        return stored or [Stored.REFUSED] * len(commits)
 
 
 @dataclass

@@ -260,4 +260,4 @@ def _stored(commit: Commit, reply: Reply) -> Stored:
         error=str(reply),
     )
 
-    return Stored.FAILED
+    return Stored.FAILED if passes else Stored.REFUSED

@@ -64,6 +64,10 @@ if #follow_ups > 0 and not next_id then
 end
 if snapshot ~= '' and body == ''
   and redis.call('HEXISTS', prefix .. 'snap', snapshot) == 0 then return 'need' end
+-- Looked at before the first write: what is damaged must not be found out after sends.
+local history, unpacked = history_of(prefix, id, stored[6]), known - (stored[6] or 0)
+local length = redis.call('LLEN', history)
+if #alerts > 0 then redis.call('HLEN', prefix .. 'a:' .. id) end
 
 -- Count an incident among those that have named a snapshot, once each. The mark says
 -- that it is counted, in the same write as the count: whoever runs this again after it
@@ -108,8 +112,6 @@ end
 
 -- By number, of what is not packed: what a run that was cut off has left here is written
 -- over.
-local history, unpacked = history_of(prefix, id, stored[6]), known - (stored[6] or 0)
-local length = redis.call('LLEN', history)
 for item = 1, #events do
   if unpacked + item <= length then
     redis.call('LSET', history, unpacked + item - 1, events[item])
