@@ -4,9 +4,11 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 
 import anyio
 import structlog
@@ -19,7 +21,7 @@ from engine.adapters.clock import StoreClock, install_into_arq
 from engine.adapters.heartbeat import HttpHeartbeat
 from engine.adapters.http import OutboundHttp
 from engine.adapters.ids import SecretIds
-from engine.adapters.lookups.static_file import StaticFileLookup
+from engine.adapters.lookups.static_file import StaticFileLookup, read_schedules
 from engine.adapters.lookups.table import TableLookup
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
@@ -86,6 +88,7 @@ class Installation:
     timers: Timers
     caretaker: Caretaker
     is_ready: bool = False
+    _check_store: Callable[[], Awaitable[Sequence[Check]]]
     _client: Client = field(repr=False)
     _shards: int
 
@@ -117,7 +120,7 @@ class Installation:
             detail="done" if self.is_ready else "waiting for Redis, or just starting",
         )
 
-        return [started, *await check_server(self._client)]
+        return [started, *await self._check_store()]
 
 
 @asynccontextmanager
@@ -232,6 +235,7 @@ def _wire(adapters: _Adapters) -> Installation:
         couriers=_couriers(adapters),
         timers=adapters.timers,
         caretaker=_caretaker(adapters, engine),
+        _check_store=partial(_check_store, adapters),
         _client=adapters.client,
         _shards=adapters.settings.shards,
     )
@@ -269,6 +273,23 @@ def _couriers(adapters: _Adapters) -> Couriers:
     )
 
 
+async def _check_store(adapters: _Adapters) -> Sequence[Check]:
+    settings = adapters.settings
+
+    return await check_server(
+        adapters.client,
+        memory_limit=settings.memory_limit,
+        replicas=settings.replicas,
+    )
+
+
+async def _problems(adapters: _Adapters) -> Sequence[str]:
+    """Name the checks that fail and keep alerts from being stored."""
+    checks = await _check_store(adapters)
+
+    return [check.name for check in checks if check.is_fatal and not check.ok]
+
+
 def _caretaker(adapters: _Adapters, engine: Engine) -> Caretaker:
     return Caretaker(
         upkeep=_upkeep(adapters),
@@ -277,6 +298,7 @@ def _caretaker(adapters: _Adapters, engine: Engine) -> Caretaker:
         engine=engine,
         owner=_worker_name(adapters.ids),
         retention=adapters.settings.retention,
+        problems=partial(_problems, adapters),
         heartbeat=_heartbeat(adapters.settings, adapters.http),
     )
 
@@ -324,6 +346,16 @@ def _lookup(
         return StaticFileLookup(settings.on_call_file, clock)
 
     return TableLookup(configuration)
+
+
+def check_on_call_file(path: Path) -> None:
+    """
+    Read the file of who is on call.
+
+    Raises:
+        ScheduleFileError: If it cannot be used; it names the line and the remedy.
+    """
+    read_schedules(path)
 
 
 def _shared_pool(redis_url: str, connections_max: int) -> ConnectionPool:

@@ -117,8 +117,27 @@ def _settings() -> "Settings":
     except SettingsError as error:
         _fail(str(error), USAGE)
     configure_logs(settings.log_format, settings.log_level)
+    _warn(settings)
 
     return settings
+
+
+def _warn(settings: "Settings") -> None:
+    """Say at the start what would only be noticed when somebody should be paged."""
+    import structlog
+
+    from engine.errors import EngineError
+
+    log = structlog.get_logger(__name__)
+    for name in settings.unknown_in(os.environ):
+        log.warning("setting.unknown", name=name)
+    if settings.on_call_file is not None:
+        from workers.bootstrap import check_on_call_file
+
+        try:
+            check_on_call_file(settings.on_call_file)
+        except EngineError as error:
+            log.error("schedule_file.refused", error=str(error), has_last_good=False)  # noqa: TRY400 - a trace says nothing to who edits a file
 
 
 def _wanted_redis_url(settings: "Settings") -> str:

@@ -4,13 +4,16 @@ Logs: one JSON object a line on standard output, the event first.
 Lines of libraries that use the standard logging go the same way.
 """
 
+import contextlib
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
+from typing_extensions import override
 
 from workers.settings import LogFormat, LogLevel
 
@@ -40,10 +43,10 @@ def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Sink(sys.stdout))),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(_Sink(sys.stdout))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -58,6 +61,30 @@ def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
     root.setLevel(LEVELS[level])
     for name in QUIET:
         logging.getLogger(name).setLevel(max(LEVELS[level], logging.WARNING))
+
+
+class _Sink(io.TextIOBase):
+    """
+    A stream that takes what it can.
+
+    A line that cannot be written is lost: the disk is full, or whoever read it is gone.
+    It decides nothing; a page goes out all the same.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @override
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+        return len(text)
+
+    @override
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _to_json(_logger: object, _method: str, fields: Fields) -> str:

@@ -4,6 +4,7 @@ Settings: all that comes from the environment.
 `REDIS_URL`, `PORT` and `RUNG_*`. An empty value is as good as none.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,6 +30,19 @@ MEBIBYTE = 1 << 20
 NETWORKS = "10.0.0.0/8,fd00::/8"
 REPLICAS_MAX = 9
 AN_HOUR = timedelta(hours=1)
+
+
+# Names that begin like ours and are read elsewhere.
+READ_ELSEWHERE = frozenset({"RUNG_REDIS_SERVER"})
+
+
+def check_url(url: SecretStr | None) -> SecretStr | None:
+    """Refuse what is no address; the message does not quote it, it may be a secret."""
+    if url is not None and not re.match(r"https?://[^/\s]", url.get_secret_value()):
+        message = "write it like https://host/path"
+        raise ValueError(message)
+
+    return url
 
 
 class SettingsError(Exception):
@@ -126,8 +141,23 @@ class Settings(BaseModel):
     retention: Annotated[Duration, Field(alias="RUNG_RETENTION", ge=AN_HOUR)] = (
         timedelta(days=30)
     )
-    heartbeat_url: Annotated[SecretStr | None, Field(alias="RUNG_HEARTBEAT_URL")] = None
+    heartbeat_url: Annotated[
+        SecretStr | None,
+        Field(alias="RUNG_HEARTBEAT_URL"),
+        AfterValidator(check_url),
+    ] = None
     replicas: Annotated[int, Field(alias="RUNG_REPLICAS", ge=0, le=REPLICAS_MAX)] = 0
+
+    @classmethod
+    def unknown_in(cls, environment: Mapping[str, str]) -> list[str]:
+        """Return the names that look like settings and are none: misspelt, perhaps."""
+        known = {field.alias for field in cls.model_fields.values()} | READ_ELSEWHERE
+
+        return sorted(
+            name
+            for name in environment
+            if name.startswith("RUNG_") and name not in known
+        )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

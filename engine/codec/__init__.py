@@ -264,9 +264,10 @@ def _tagged(content: RoutedAlert | Event) -> dict[str, Any]:
 
 
 def _content(what: str, read: Mapping[str, Any]) -> Any:
-    shape = CONTENTS.get(read.get(LETTER, ""))
+    letter = read.get(LETTER)
+    shape = CONTENTS.get(letter) if isinstance(letter, str) else None
     if shape is None:
-        raise UnreadableError(what, f"unknown kind {read.get(LETTER)!r}")
+        raise UnreadableError(what, f"unknown kind {letter!r}")
     try:
         return shape.read(read)
     except DAMAGE as error:

@@ -7,7 +7,7 @@ nothing had got lost, that nothing waits, and that a kick leads to a claim.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -59,6 +59,7 @@ class Caretaker:
     Attributes:
         owner: Names this process; no two share one.
         retention: For how long a closed incident is kept.
+        problems: Names what else keeps alerts from being stored.
         heartbeat: Is told once a round, if all is well.
     """
 
@@ -68,6 +69,7 @@ class Caretaker:
     engine: Claims
     owner: str
     retention: timedelta
+    problems: Callable[[], Awaitable[Sequence[str]]]
     heartbeat: Heartbeat | None = None
 
     async def run(self) -> None:
@@ -135,6 +137,7 @@ class Caretaker:
             f"{lane} overdue" for lane, by in overdue.items() if by >= OVERDUE_MAX
         ]
         doubts += [] if await self._is_claiming() else ["no claim"]
+        doubts += await self.problems()
 
         return doubts
 

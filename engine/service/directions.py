@@ -200,7 +200,9 @@ class Directions:
         if policy is not None:
             snapshot = self._snapshot(policy)
         else:
-            if integration is None or wanted is not None:
+            if routed.integration == INSTALLATION:
+                log.error("catch_all.missed", title=routed.alert.title)
+            elif integration is None or wanted is not None:
                 log.error("policy.missed", integration=routed.integration)
             snapshot = Snapshot.of(Policy(id=MISSING_POLICY))
         opened = Opened(

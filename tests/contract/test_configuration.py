@@ -1,8 +1,10 @@
 """What every keeper of the directory promises."""
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
+import anyio
 import pytest
 from redis.asyncio import Redis
 
@@ -11,6 +13,7 @@ from engine.adapters.redis.configuration import RedisConfiguration
 from engine.directory import Directory, User
 from engine.errors import StoreUnavailableError
 from engine.ports import Configuration
+from engine.service.look_ups import LOCAL_SECONDS_MAX
 from tests.contract.conftest import MEMORY
 from tests.contract.making import MILLISECOND, SECOND, START
 from tests.support.redis_backends import REDISES, OnRedis, Servers, on_redis
@@ -126,6 +129,20 @@ async def test_down(on: OnRedis) -> None:
     known = await configuration.read()
     with pytest.raises(StoreUnavailableError):
         await RedisConfiguration(on.client, on.clock).read()
+
+    assert ALICE == known
+
+
+async def test_hangs(on: OnRedis) -> None:
+    """While Redis hangs the last one known is used, before a look-up gives up."""
+    configuration = RedisConfiguration(on.client, on.clock)
+    await configuration.seed(ALICE)
+    await configuration.read()
+    await on.advance(timedelta(minutes=1))
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        on.client.redis = Redis.from_url(f"redis://127.0.0.1:{deaf.getsockname()[1]}")
+        with anyio.fail_after(LOCAL_SECONDS_MAX):
+            known = await configuration.read()
 
     assert ALICE == known
 

@@ -62,7 +62,9 @@ async def write(on: OnRedis, key: str, field: str, value: bytes) -> None:
 class TestUnreadable:
     """What cannot be read is put aside, and harms nothing else."""
 
-    @pytest.mark.parametrize("what", ["state", "due", "mail", "alert", "snapshot"])
+    @pytest.mark.parametrize(
+        "what", ["state", "due", "time", "mail", "alert", "snapshot"]
+    )
     async def test_parked(self, on: OnRedis, what: str) -> None:
         """A damaged incident says so; parked it waits longer each time, and is counted."""
         good, bad = await an_open_one(on, START, "good"), await an_open_one(on, START)
@@ -189,6 +191,8 @@ async def damage(on: OnRedis, claimed: Claimed, what: str) -> None:
             await write(on, part(claimed, "i"), "s", DAMAGED)
         case "due":
             await write(on, part(claimed, "i"), "d", DAMAGED)
+        case "time":
+            await write(on, part(claimed, "i"), "d", b"9" * 30)
         case "mail":
             await on.redis.rpush(part(claimed, "m"), "2")  # type: ignore[misc]
         case "alert":

@@ -52,6 +52,7 @@ class World:
     elsewhere: int = 0
     claimed_at: datetime | None = None
     failure: Exception | None = None
+    problems: list[str] = field(default_factory=list[str])
     owner: str = ""
     held_until: datetime = NOON
     asked: list[tuple[timedelta, str]] = field(
@@ -114,8 +115,13 @@ class World:
             engine=self,
             owner=owner,
             retention=30 * DAY,
+            problems=self.look,
             heartbeat=self,
         )
+
+    async def look(self) -> Sequence[str]:
+        """Name what is wrong with the store."""
+        return self.problems
 
     @property
     def pinged(self) -> bool:
@@ -205,6 +211,16 @@ async def test_doubts(change: dict[str, object], doubt: str) -> None:
 
     assert not world.pinged
     assert [doubt] == finished["doubts"]
+
+
+async def test_refusing() -> None:
+    """Nobody is told that all is well while alerts cannot be stored."""
+    world = World(problems=["memory", "replicas"])
+    logs = await world.round()
+    [finished] = [one for one in logs if one["event"] == "audit.finished"]
+
+    assert not world.pinged
+    assert ["memory", "replicas"] == finished["doubts"]
 
 
 async def test_repaired_earlier() -> None:

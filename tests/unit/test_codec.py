@@ -384,6 +384,7 @@ def test_newer(decode: Decode, data: bytes) -> None:
         b"1{}x",
         b"1z\xff\xff\xff",
         b'1{"t":5,"@":"noon","h":7,"hash":1,"users":[]}',
+        b'1{"t":[],"@":{},"h":[],"hash":{},"users":5}',
         b"1{\xff}",
         pickle.dumps("gift"),
     ],

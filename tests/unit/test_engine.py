@@ -205,6 +205,29 @@ class TestAnswers:
         assert 1 == driver.rota.asked
 
 
+class TestBacklog:
+    """What came and went while no worker ran."""
+
+    async def test_over(self) -> None:
+        """What began and ended again and again is over each time, and pages nobody."""
+        driver = Driver(PAGE_ALICE)
+        comes_and_goes = [("db", "db", True, False), ("db", "db", False, False)]
+        told = await driver.backlog(comes_and_goes * 3)
+        statuses = await driver.store.summaries(frozenset(Status), 10)
+
+        assert "3 incidents" == told
+        assert {Status.RESOLVED} == {one.status for one in statuses}
+        assert [] == driver.sent()
+
+    async def test_left(self) -> None:
+        """What goes on firing behind all that pages, once."""
+        driver = Driver(PAGE_ALICE)
+        comes_and_goes = [("db", "db", True, False), ("db", "db", False, False)]
+        await driver.backlog([*comes_and_goes * 2, ("db", "db", True, False)])
+
+        assert ["alice"] == [who for _, who in driver.sent()]
+
+
 async def triggered() -> Driver:
     """Return a driver of one open incident."""
     driver = Driver(PAGE_ALICE)

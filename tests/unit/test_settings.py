@@ -125,6 +125,8 @@ def test_bounds(name: str, value: str, attribute: str) -> None:
         ("RUNG_BODY_BYTES_MAX", "1023"),
         ("RUNG_RETENTION", "59m"),
         ("RUNG_REPLICAS", "-1"),
+        ("RUNG_HEARTBEAT_URL", "foo"),
+        ("RUNG_HEARTBEAT_URL", "ftp://host/1"),
         ("RUNG_REPLICAS", "10"),
         ("RUNG_RETENTION", "a month"),
         ("RUNG_LOG_LEVEL", "verbose"),
@@ -182,3 +184,16 @@ def test_frozen() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
+
+
+def test_misspelt() -> None:
+    """What begins like a setting of ours and is none is told, and nothing else."""
+    environment = {
+        "RUNG_REPLICA": "1",
+        "RUNG_REPLICAS": "1",
+        "RUNG_REDIS_SERVER": "/usr/bin/redis-server",
+        "PATH": "/bin",
+        "RUNGS": "3",
+    }
+
+    assert ["RUNG_REPLICA"] == Settings.unknown_in(environment)

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import anyio
 import structlog
 
 from engine.adapters.redis import keys
@@ -15,6 +16,8 @@ from engine.ports import Clock
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 CHECKED_EVERY = timedelta(seconds=1)
+# Less than a look-up waits for an answer: one that needs the directory has it then.
+CHECK_SECONDS_MAX = 0.5
 
 
 class RedisConfiguration:
@@ -70,9 +73,11 @@ class RedisConfiguration:
 
     async def _refreshed_or(self, known: Directory) -> Directory:
         try:
-            return await self._refreshed(known) or known
-        except StoreUnavailableError as error:
-            log.warning("configuration.stale", version=known.version, error=str(error))
+            with anyio.fail_after(CHECK_SECONDS_MAX):
+                return await self._refreshed(known) or known
+        except (StoreUnavailableError, TimeoutError) as error:
+            problem = str(error) or "no answer in time"
+            log.warning("configuration.stale", version=known.version, error=problem)
             return known
 
     async def _refreshed(self, known: Directory | None) -> Directory | None:

@@ -58,6 +58,12 @@ class Headroom:
             memory: Mapping[str, object] = await self._client.ask("INFO", "memory")
         except RefusedError:
             return 0  # a server that does not say is trusted to have room
-        limit = int(str(memory.get("maxmemory", 0))) or self._limit_bytes
 
-        return int(str(memory.get("used_memory", 0))) * 100 // limit if limit else 0
+        return used_percent(memory, self._limit_bytes)
+
+
+def used_percent(memory: Mapping[str, object], limit_bytes: int | None) -> int:
+    """Return how many percent are used; none where there is no limit at all."""
+    limit = int(str(memory.get("maxmemory", 0))) or limit_bytes
+
+    return int(str(memory.get("used_memory", 0))) * 100 // limit if limit else 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from engine.adapters.clock import elapsed_ns
 from engine.adapters.redis import keys
 from engine.adapters.redis.client import Client
+from engine.adapters.redis.headroom import FULL_AT_PERCENT, used_percent
 from engine.adapters.redis.scripts import Name
 from engine.errors import EngineError
 
@@ -54,13 +55,19 @@ async def check_shards(client: Client, shards: int) -> None:
 
 
 async def check_server(
-    client: Client, host_time_ms: Callable[[], int] | None = None
+    client: Client,
+    host_time_ms: Callable[[], int] | None = None,
+    *,
+    memory_limit: int | None = None,
+    replicas: int = 0,
 ) -> Sequence[Check]:
     """
     Look at everything that has to be right for pages to go out and not get lost.
 
     Args:
         client: Asks the server.
+        memory_limit: In bytes, where the server has no limit itself.
+        replicas: How many must have what is promised.
         host_time_ms: What this machine takes for the time, since 1970. Only people
             who read its logs depend on that.
     """
@@ -72,14 +79,52 @@ async def check_server(
     took_ms = (elapsed_ns() - began) // MILLISECOND_NS
     client.observe(at)
     skew = [_skew(host_time_ms() - at)] if host_time_ms else []
+    memory = await _info(client, "memory")
+    wanted = (
+        [_replicas(await _info(client, "replication"), replicas)] if replicas else []
+    )
 
     return [
         Check(name="redis", ok=True, is_fatal=True, detail="writable"),
-        _eviction(await _info(client, "memory")),
+        _directory(await client.ask("EXISTS", keys.DIRECTORY)),
+        _eviction(memory),
+        _room(used_percent(memory, memory_limit)),
+        *wanted,
         _persistence(await _info(client, "persistence")),
         _latency(took_ms),
         *skew,
     ]
+
+
+def _directory(count: int) -> Check:
+    return Check(
+        name="directory",
+        ok=count > 0,
+        is_fatal=True,
+        detail="there"
+        if count
+        else "the store is empty: is REDIS_URL the right one? `rung up` with it loads a demo",
+    )
+
+
+def _room(percent: int) -> Check:
+    return Check(
+        name="memory",
+        ok=percent < FULL_AT_PERCENT,
+        is_fatal=True,
+        detail=f"{percent} % used; from {FULL_AT_PERCENT} % on alerts are refused",
+    )
+
+
+def _replicas(replication: Mapping[str, object], wanted: int) -> Check:
+    found = int(str(replication.get("connected_slaves", wanted)))
+
+    return Check(
+        name="replicas",
+        ok=found >= wanted,
+        is_fatal=True,
+        detail=f"{found} connected; without {wanted} (RUNG_REPLICAS) nothing is promised",
+    )
 
 
 def _eviction(memory: Mapping[str, object]) -> Check:

@@ -71,7 +71,7 @@ def read_row(found: Any) -> Row:
             after=after.decode() if after else None,
             mail=tuple([_mail(incident_id, item) for item in found[2]]),
         )
-    except ValueError as error:
+    except (OverflowError, ValueError) as error:
         raise UnreadableError("incident", str(error)) from error
 
 

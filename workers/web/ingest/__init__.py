@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from engine.directory import Integration
+from engine.errors import StoreUnavailableError
 from engine.ids import show_incident_id
 from engine.ports import Posting, Receipt, RoutedAlert
 from workers.web.bodies import BodyError, Json, parse_json, read_body
@@ -122,6 +123,10 @@ async def take_in(
 ) -> Response:
     """Store the alerts of a request. The source is `alertmanager` so far."""
     directory = await context.configuration.read()
+    if not directory.integrations:
+        # Redis lost its data, or is another one. On 404 the alert would be thrown away.
+        message = "the store knows no integration at all"
+        raise StoreUnavailableError(message)
     integration = directory.integration_for(source, key)
     read = READERS.get(source)
     if integration is None or read is None:
