@@ -14,11 +14,11 @@ Everything the engine raises, by whose fault it is. Those not here name their mo
         * ContendedError: others kept moving the incident.
     * LookUpFailedError: it cannot be told who is on call.
         * adapters.lookups.static_file.ScheduleFileError: the file cannot be used.
-    * adapters.http.OutboundError: nothing came of a request to somebody else's server.
-        * adapters.http.RefusedUrlError: the URL, or what it leads to, may not be asked.
-        * adapters.http.CertificateError: another one than the URL names listens there.
-        * adapters.http.UnreachableError: there was no connection; nothing was sent.
-        * adapters.http.NoAnswerError: it may have arrived; nobody said so.
+    * adapters.destinations.OutboundError: nothing came of a request to others.
+        * adapters.destinations.RefusedUrlError: it may not be sent there.
+        * adapters.destinations.CertificateError: somebody else listens there.
+        * adapters.destinations.UnreachableError: there was no connection.
+        * adapters.destinations.NoAnswerError: it may have arrived; nobody said so.
     * UnclearError: it may have been written or not; asking again is safe.
     * UnreadableError: what is stored was written by a newer version, or is damaged.
     * adapters.redis.health.ShardsMismatchError: the store has other shards.

@@ -1,6 +1,7 @@
 """The heartbeat: a URL that somebody outside watches for silence."""
 
-from engine.adapters.http import OutboundError, OutboundHttp
+from engine.adapters.destinations import OutboundError
+from engine.adapters.http import OutboundHttp
 
 SUCCESS = range(200, 300)
 

@@ -7,60 +7,35 @@ that a second answer of the name server changes nothing. The certificate is chec
 for the name all the same.
 """
 
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import httpx2
 
-from engine.adapters.networks import Address, Network, is_listed, is_public
-from engine.errors import EngineError
+from engine.adapters.destinations import (
+    CertificateError,
+    NoAnswerError,
+    OutboundError,
+    UnreachableError,
+    host_of,
+    judge,
+    port_of,
+    read_url,
+)
+from engine.adapters.networks import Address, Network
+from engine.adapters.resolver import Resolve, SystemResolver
 
-ALLOW = "RUNG_WEBHOOK_ALLOW"
-SCHEMES = ("https", "http")
-# Where web servers listen; every other one below 1024 speaks something else.
-PORTS, FREE_PORT_MIN, PORT_MAX = {"https": 443, "http": 80}, 1024, 65_535
 # A name with more addresses is tried at the first ones.
 ADDRESSES_MAX = 3
-# A name server that hangs keeps a thread for as long as the system waits for it.
-RESOLVING_MAX = 8
 # From here on the other side may have got the request.
 LEAVES = "http11.send_request_headers.started"
 # TLS may also fail once it is up, as when a certificate of ours is asked for.
 BROKEN = (httpx2.TransportError, OSError)
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-
-
-class OutboundError(EngineError):
-    """
-    Nothing came of a request.
-
-    The message names the host and never the path, the query or the answer: there are
-    secrets in them.
-    """
-
-
-class RefusedUrlError(OutboundError):
-    """The URL, or what it leads to, is none that may be asked. Nothing was sent."""
-
-
-class CertificateError(OutboundError):
-    """The other side could not show that it is who the URL names. Nothing was sent."""
-
-
-class UnreachableError(OutboundError):
-    """There was no connection. Nothing was sent."""
-
-
-class NoAnswerError(OutboundError):
-    """The request may have arrived; there was no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,31 +69,6 @@ class Limits:
     rest_bytes: int = 64 << 10
 
 
-class SystemResolver:
-    """Asks the system for the addresses of a name, beside the event loop."""
-
-    def __init__(self) -> None:
-        # Threads of its own: others resolve names too, those of Redis among them.
-        self._threads = anyio.CapacityLimiter(RESOLVING_MAX)
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """
-        Return the addresses, the system's favourite first.
-
-        Raises:
-            OSError: If there are none, or nobody could be asked.
-            UnicodeError: If it is no name at all.
-        """
-        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found = await anyio.to_thread.run_sync(
-            ask, abandon_on_cancel=True, limiter=self._threads
-        )
-
-        return tuple(
-            dict.fromkeys(str(socket_address[0]) for *_, socket_address in found)
-        )
-
-
 @dataclass(slots=True, kw_only=True, repr=False)
 class _Call:
     """One request under way: what it is, and how far it came."""
@@ -132,13 +82,7 @@ class _Call:
 
     @property
     def host(self) -> str:
-        return self.url.raw_host.decode("ascii")
-
-    @property
-    def port(self) -> int:
-        port = self.url.port
-
-        return PORTS[self.url.scheme] if port is None else port
+        return host_of(self.url)
 
     def request_to(self, address: Address, connect_seconds: float) -> httpx2.Request:
         """Return the request to one address, still in the name of the host."""
@@ -283,7 +227,7 @@ class OutboundHttp:
         """
         try:
             with anyio.fail_after(self.limits.connect_seconds):
-                texts = await self.resolve(call.host, call.port)
+                texts = await self.resolve(call.host, port_of(call.url))
         except (OSError, UnicodeError):
             texts = ()
         if not texts:
@@ -291,48 +235,9 @@ class OutboundHttp:
             raise UnreachableError(message)
         addresses = tuple(ip_address(text) for text in texts)
         for address in addresses:
-            self._judge(call, address)
+            judge(call.url, address, self.allowed)
 
         return addresses
-
-    def _judge(self, call: _Call, address: Address) -> None:
-        if is_listed(address, self.allowed):
-            return
-        if not is_public(address):
-            problem = f"{address} is an internal address"
-        elif call.url.scheme != "https":
-            problem = "it has to be https"
-        elif call.port < FREE_PORT_MIN and call.port not in PORTS.values():
-            problem = f"port {call.port} is not one of web servers"
-        else:
-            return
-        message = f"{call.host}: {problem}; if it is yours, add its network to {ALLOW}"
-        raise RefusedUrlError(message)
-
-
-def read_url(text: str) -> httpx2.URL:
-    """
-    Read a URL as far as it can be judged without resolving its name.
-
-    Raises:
-        RefusedUrlError: If nothing could be asked there. It is not quoted.
-    """
-    try:
-        url = httpx2.URL(text)
-    except httpx2.InvalidURL:
-        message = "the URL cannot be read; write it like https://host/path"
-        raise RefusedUrlError(message) from None
-    if url.scheme not in SCHEMES or not url.host:
-        message = "the URL does not begin with https:// and a host; write both"
-        raise RefusedUrlError(message)
-    if url.port is not None and url.port > PORT_MAX:
-        message = f"{url.host}: there is no port {url.port}; correct it"
-        raise RefusedUrlError(message)
-    if url.userinfo:
-        message = "the URL has a user or a password in it; have it check signatures"
-        raise RefusedUrlError(message)
-
-    return url
 
 
 def _is_of_certificate(error: BaseException | None) -> bool:

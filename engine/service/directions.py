@@ -43,6 +43,21 @@ class Unanswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """
+    One target of a question, and what was found behind it.
+
+    Attributes:
+        target: As answers name it.
+        turn: What turns are ordered by.
+    """
+
+    target: str
+    turn: tuple[str, str]
+    found: Found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Directions:
     """
     Answers questions from one version of the directory.
@@ -69,11 +84,17 @@ class Directions:
         With `is_final` everybody was asked: what is not known by now has failed.
         """
         finder = self._responders(is_final=is_final)
-        found = [
-            (str(target), finder.turn_of(target), await finder.behind(target, question))
+        sought = [
+            Sought(
+                target=str(target),
+                turn=finder.turn_of(target),
+                found=await finder.behind(target, question),
+            )
             for target in question.targets
         ]
-        unanswered = tuple(one.unanswered for *_, one in found if one.unanswered)
+        unanswered = tuple(
+            one.found.unanswered for one in sought if one.found.unanswered
+        )
         if unanswered:
             return Unanswered(question=question, targets=unanswered)
         answer = TargetsResolved(
@@ -83,7 +104,7 @@ class Directions:
             responders=(),
         )
 
-        return self.with_named(_answered(answer, question, finder, found), known)
+        return self.with_named(_answered(answer, question, finder, sought), known)
 
     def ask(self, incident_id: str, unanswered: Unanswered) -> None:
         """Have it asked outside; the answer comes into the incident's mailbox."""
@@ -242,30 +263,35 @@ def _answered(
     answer: TargetsResolved,
     question: LookUp,
     finder: Responders,
-    found: Sequence[tuple[str, tuple[str, str], Found]],
+    sought: Sequence[Sought],
 ) -> TargetsResolved:
     """Put together what was found behind each target."""
     people: list[Responder] = []
     missing: dict[str, str] = {}
-    in_turn: list[tuple[tuple[str, str], str]] = []
-    persons = [(name, turn, one) for name, turn, one in found if one.policy is None]
-    for name, turn, one in persons:
+    in_turn: list[Sought] = []
+    # A policy that metadata named is walked; nobody is paged for it here.
+    policies = [one.found.policy for one in sought if one.found.policy is not None]
+    of_people = [one for one in sought if one.found.policy is None]
+    for one in of_people:
         here = [
-            finder.responder(person, name, one.why, question) for person in one.people
+            finder.responder(person, one.target, one.found.why, question)
+            for person in one.found.people
         ]
         if any(responder.rules for responder in here):
-            in_turn.append((turn, name))
+            in_turn.append(one)
         else:
-            missing[name] = NO_METHOD if here else one.problem
+            missing[one.target] = NO_METHOD if here else one.found.problem
         people += here
-    untils = [one.until for *_, one in persons if one.until]
-    is_known = all(one.is_fixed or one.until is not None for *_, one in persons)
+    in_turn.sort(key=lambda one: (one.turn, one.target))
+    found = [one.found for one in of_people]
+    untils = [one.until for one in found if one.until]
+    is_known = all(one.is_fixed or one.until is not None for one in found)
 
     return replace(
         answer,
         responders=tuple(people),
         missing=missing,
-        order=tuple(dict.fromkeys(name for _, name in sorted(in_turn))),
-        policies=tuple(one.policy for *_, one in found if one.policy is not None),
+        order=tuple(dict.fromkeys(one.target for one in in_turn)),
+        policies=tuple(policies),
         until=min(untils, default=None) if is_known else None,
     )

@@ -4,8 +4,9 @@ from ipaddress import ip_network
 
 import pytest
 
+from engine.adapters.destinations import OutboundError, RefusedUrlError
 from engine.adapters.heartbeat import HttpHeartbeat
-from engine.adapters.http import OutboundError, OutboundHttp, RefusedUrlError
+from engine.adapters.http import OutboundHttp
 from tests.support.receiver import OK, receiving, status
 
 HERE = OutboundHttp(allowed=(ip_network("127.0.0.0/8"),))

@@ -8,18 +8,15 @@ from ipaddress import ip_network
 import anyio
 import pytest
 
-from engine.adapters.http import (
-    RESOLVING_MAX,
-    Answered,
+from engine.adapters.destinations import (
     CertificateError,
-    Limits,
     NoAnswerError,
     OutboundError,
-    OutboundHttp,
     RefusedUrlError,
-    SystemResolver,
     UnreachableError,
 )
+from engine.adapters.http import Answered, Limits, OutboundHttp
+from engine.adapters.resolver import SystemResolver
 from tests.support.receiver import (
     HOST,
     LOOPBACK,
@@ -352,19 +349,6 @@ class TestAddress:
             error = await refusal(an_http(hang, limits=limits), f"https://{HOST}/")
 
             assert isinstance(error, UnreachableError)
-
-    async def test_many_names(self) -> None:
-        """More names than threads are resolved all the same."""
-        resolve, found = SystemResolver(), list[Sequence[str]]()
-
-        async def ask() -> None:
-            found.append(await resolve(LOOPBACK, 443))
-
-        async with anyio.create_task_group() as tasks:
-            for _ in range(2 * RESOLVING_MAX):
-                tasks.start_soon(ask)
-
-        assert 2 * RESOLVING_MAX * [(LOOPBACK,)] == found
 
 
 class TestCertificate:

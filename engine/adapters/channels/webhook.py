@@ -8,13 +8,12 @@ from typing import Any
 import orjson
 from standardwebhooks import Webhook
 
-from engine.adapters.http import (
-    Answered,
+from engine.adapters.destinations import (
     NoAnswerError,
     OutboundError,
-    OutboundHttp,
     UnreachableError,
 )
+from engine.adapters.http import Answered, OutboundHttp
 from engine.core.events import Outcome
 from engine.ids import show_incident_id
 from engine.ports import Clock, DeliveryResult, Notification

@@ -21,6 +21,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 LEASE_MS = 3_000
 NEVER = 0
+# The mailbox knows when a report came.
+UNDATED = instant(0)
 
 
 class RedisOutbox:
@@ -81,7 +83,7 @@ class RedisOutbox:
         """Note the outcome in the incident's mailbox, or keep it for another try."""
         send = delivery.send
         report = DeliveryReported(
-            at=instant(0),  # the mailbox knows when it came
+            at=UNDATED,
             page=send.page,
             rule=send.rule,
             person=send.person,
@@ -90,14 +92,24 @@ class RedisOutbox:
             outcome=outcome,
             detail=detail,
         )
+        await self._report(delivery.incident_id, report, retry_at)
+
+    async def _report(
+        self,
+        incident_id: str,
+        report: DeliveryReported,
+        retry_at: datetime | None = None,
+    ) -> None:
+        # Only the latest attempt may ask for another one, whatever its outcome.
+        only_if_latest = report.outcome is Outcome.FAILED or retry_at is not None
         await self._client.run(
             Name.OUT_FINISH,
-            *_named(delivery),
-            delivery.attempt,
-            # Only the latest attempt may ask for another one, whatever its outcome.
-            int(outcome is Outcome.FAILED or retry_at is not None),
+            keys.prefix_of(incident_id),
+            keys.outbox_entry(incident_id, report.page, report.rule),
+            report.attempt,
+            int(only_if_latest),
             milliseconds(retry_at) if retry_at else NEVER,
-            delivery.incident_id,
+            incident_id,
             encode_mail(report),
         )
 
@@ -117,7 +129,7 @@ class RedisOutbox:
             _log_left(incident_id, error)
             if not error.is_newer:
                 report = DeliveryReported(
-                    at=instant(0),
+                    at=UNDATED,
                     page=page,
                     rule=rule,
                     channel=channel,
@@ -125,16 +137,7 @@ class RedisOutbox:
                     outcome=Outcome.FAILED,
                     detail=str(error),
                 )
-                await self._client.run(
-                    Name.OUT_FINISH,
-                    keys.prefix_of(incident_id),
-                    entry,
-                    attempt,
-                    1,
-                    NEVER,
-                    incident_id,
-                    encode_mail(report),
-                )
+                await self._report(incident_id, report)
             return None
 
         return Delivery(incident_id=incident_id, send=send, attempt=attempt)
