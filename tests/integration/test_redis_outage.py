@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from engine.adapters.memory import ManualClock
 from engine.adapters.redis.client import AnswerLostError, RefusedError, meaning_of
+from engine.adapters.redis.configuration import RedisConfiguration
 from engine.adapters.redis.health import (
     ShardsMismatchError,
     check_server,
@@ -23,6 +24,7 @@ from engine.adapters.redis.health import (
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.codec.shapes import milliseconds
 from engine.core.events import Outcome
+from engine.directory import Directory
 from engine.errors import OverloadedError, StoreUnavailableError
 from engine.ports import Claimed, Lane, Posting, Stored
 from tests.contract.making import (
@@ -359,24 +361,33 @@ class TestChecks:
 
     async def test_fake(self, on: OnRedis) -> None:
         """A server that does not say how it is set is trusted."""
+        await seeded(on)
         checks = await check_server(on.client)
 
         assert all(check.ok for check in checks if check.is_fatal)
 
     async def test_fine(self, place: Place) -> None:
         """A server that is set as it should be passes."""
+        await seeded(place.on)
         here = milliseconds(START) + 1_999
         checks = await check_server(place.on.client, lambda: here)
         await place.on.advance(SECOND)
 
-        assert ["redis", "eviction", "persistence", "latency", "skew"] == [
-            check.name for check in checks
-        ]
+        assert {
+            "redis",
+            "directory",
+            "eviction",
+            "memory",
+            "persistence",
+            "latency",
+            "skew",
+        } == {check.name for check in checks}
         assert all(check.ok for check in checks)
         assert milliseconds(START) == place.on.observed[-1]
 
     async def test_at_fault(self, place: Place) -> None:
         """Eviction would lose incidents: not ready. The rest is a warning."""
+        await seeded(place.on)
         await place.setting("maxmemory-policy", "allkeys-lru")
         await place.setting("appendonly", "no")
         here = milliseconds(START) - 2_000
@@ -394,6 +405,30 @@ class TestChecks:
 
         assert all(one.is_fatal and not one.ok for one in (cannot, gone))
         assert all(one.detail for one in (cannot, gone))
+
+
+async def seeded(on: OnRedis) -> None:
+    """Put a directory into the store, as the first start does."""
+    assert await RedisConfiguration(on.client, on.clock).seed(Directory(version=1))
+
+
+async def test_refusing(place: Place) -> None:
+    """What keeps alerts from being stored is fatal, each by its name."""
+
+    async def failing(**limits: int) -> list[str]:
+        checks = await check_server(place.on.client, None, **limits)
+        return [one.name for one in checks if one.is_fatal and not one.ok]
+
+    empty = await failing()
+    await seeded(place.on)
+    well = await failing(memory_limit=1 << 40)
+    full = await failing(memory_limit=await place.used() * 100 // 90)
+    alone = await failing(replicas=1)
+
+    assert ["directory"] == empty
+    assert [] == well
+    assert ["memory"] == full
+    assert ["replicas"] == alone
 
 
 async def test_meaning(on: OnRedis) -> None:

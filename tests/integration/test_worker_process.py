@@ -146,7 +146,7 @@ def test_second_beside(start: Start, tmp_path: Path) -> None:
 
 
 def test_redis_comes_later(start: Start, server: RunningServer) -> None:
-    """Web and worker start before Redis does, and are ready as soon as it is there."""
+    """Web and worker start before Redis does; web is ready once something is in it."""
     server.stop()
     with (
         start("web", REDIS_URL=server.url) as web,
@@ -154,9 +154,13 @@ def test_redis_comes_later(start: Start, server: RunningServer) -> None:
     ):
         web.wait_for("store.unavailable")
         worker.wait_for("store.unavailable")
-        answer = httpx2.get(f"{web.address()}/readyz")
+        readyz = f"{web.address()}/readyz"
+        answer = httpx2.get(readyz)
         alive = httpx2.get(f"{web.address()}/healthz")
         server.start()
+        eventually(lambda: "the store is empty" in httpx2.get(readyz).text)
+        with start("up", REDIS_URL=server.url) as rung:
+            rung.wait_until_ready()
         web.wait_until_ready()
         worker.wait_for("worker.started")
         codes = [web.end(), worker.end()]

@@ -1,6 +1,8 @@
 """The log: one line each, the event first, and no secrets in a traceback."""
 
+import io
 import logging
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +11,7 @@ import orjson
 import pytest
 import structlog
 from pydantic import SecretStr
+from typing_extensions import override
 
 from workers.logs import configure_logs
 from workers.settings import LogFormat, LogLevel
@@ -261,3 +264,27 @@ def test_console(logger: Any, capsys: Capture) -> None:
     assert "incident.moved" in captured.out
     assert '"event"' not in captured.out
     assert "" == captured.err
+
+
+class Broken(io.StringIO):
+    """A stream that takes nothing: the disk is full, or whoever read it is gone."""
+
+    @override
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError(text)
+
+    @override
+    def flush(self) -> None:
+        raise OSError
+
+
+@pytest.mark.parametrize("log_format", LogFormat)
+def test_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, log_format: LogFormat
+) -> None:
+    """A line that cannot be written is lost, and nothing else is."""
+    monkeypatch.setattr(sys, "stdout", Broken())
+    configure_logs(log_format, LogLevel.INFO)
+    ours().info("incident.moved")
+    ours().error("incident.parked")
+    library().info("connected")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from structlog.typing import EventDict
 
-from engine.directory import Grouping
+from engine.directory import Directory, Grouping
 from engine.errors import OverloadedError, StoreUnavailableError
 from engine.ports import Posting
 from tests.unit.test_alertmanager import ANY_JSON, a_body, a_notice
@@ -186,6 +186,16 @@ async def test_any_bytes_are_answered(body: bytes) -> None:
 
     assert answer.status_code in {202, 400}
     assert (202 == answer.status_code) == bool(world.engine.received)
+
+
+async def test_empty_store(client: httpx2.AsyncClient, world: World) -> None:
+    """While the store knows no integration nobody is told to give up: it lost its data."""
+    world.configuration.directory = Directory()
+    answer = await client.post(f"/ingest/alertmanager/{INGEST_KEY}", content=NOTICE)
+
+    assert 503 == answer.status_code
+    assert "retry-after" in answer.headers
+    assert [] == world.engine.received
 
 
 @pytest.mark.parametrize(
