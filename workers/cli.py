@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -69,7 +69,9 @@ def up() -> None:
             lines = await first_start(
                 installation.configuration, settings.data_dir, address
             )
-            typer.echo("\n".join([f"rung {_version()}", *lines]))
+            # Nobody may be reading it; that must not end what pages people.
+            with suppress(OSError):
+                typer.echo("\n".join([f"rung {_version()}", *lines]))
 
         with _redis_url(settings) as redis_url:
             _run(run_up, settings, redis_url, listener, _version(), first)
