@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from engine.codec.schema import (
     COMMENT,
@@ -31,10 +31,20 @@ from engine.core.effects import Send
 from engine.core.events import Event
 from engine.core.incident import Incident
 from engine.core.reasons import Reason
-from engine.directory import Directory
+from engine.directory import (
+    Directory,
+    Integration,
+    ObjectKind,
+    Place,
+    Team,
+    Token,
+    Urgency,
+    User,
+    UserGroup,
+)
 from engine.errors import UnreadableError
 from engine.ports import Entry, KnownOnCall, RoutedAlert, Summary
-from policies.policy import Snapshot
+from policies.policy import Policy, Snapshot
 from policies.steps import LENIENT
 
 # What reading a damaged value may meet.
@@ -46,6 +56,22 @@ PLAIN = str(VERSION).encode()
 DEFLATED = PLAIN + b"z"
 DEFLATE_OVER_BYTES = 200
 WINDOW_BITS = -15  # raw deflate: no header, no checksum
+# How the objects of a directory are written, each for itself.
+OBJECTS: Mapping[ObjectKind, TypeAdapter[Any]] = {
+    ObjectKind.USERS: TypeAdapter(User),
+    ObjectKind.TEAMS: TypeAdapter(Team),
+    ObjectKind.GROUPS: TypeAdapter(UserGroup),
+    ObjectKind.PLACES: TypeAdapter(Place),
+    ObjectKind.URGENCIES: TypeAdapter(Urgency),
+    ObjectKind.POLICIES: TypeAdapter(Policy),
+    ObjectKind.INTEGRATIONS: TypeAdapter(Integration),
+    ObjectKind.TOKENS: TypeAdapter(Token),
+    ObjectKind.ON_CALL: TypeAdapter(tuple[str, ...]),
+}
+ORIGINS, SETTINGS = "origins", "settings"
+SETTING_NAMES = ("default_team", "catch_all")
+DIRECTORY_KINDS = (*ObjectKind, ORIGINS, SETTINGS)
+Stored = Mapping[str, Mapping[str, bytes]]
 SNAPSHOT, INTEGRATION, LETTER, REASON, COMMENTS = "h", "n", "t", "y", "yc"
 
 
@@ -242,19 +268,61 @@ def decode_snapshot(data: bytes) -> Snapshot:
     return _validated("snapshot", Snapshot, data, LENIENT)
 
 
-def encode_directory(directory: Directory) -> bytes:
-    """Write the directory."""
-    return PLAIN + directory.model_dump_json().encode()
+def encode_directory(directory: Directory) -> Stored:
+    """
+    Write the directory, each object for itself.
+
+    Returns:
+        By kind and id. What the installation as a whole has set is a kind of its own.
+    """
+    written = {
+        kind.value: {
+            name: PLAIN + OBJECTS[kind].dump_json(one)
+            for name, one in directory.objects(kind).items()
+        }
+        for kind in ObjectKind
+    }
+    return {
+        **written,
+        ORIGINS: {name: file.encode() for name, file in directory.origins.items()},
+        SETTINGS: {
+            name: value.encode()
+            for name in SETTING_NAMES
+            if (value := getattr(directory, name)) is not None
+        },
+    }
 
 
-def decode_directory(data: bytes) -> Directory:
+def decode_directory(version: int, stored: Stored) -> Directory:
     """
     Read the directory.
 
     Raises:
         UnreadableError: If the data is damaged or of a newer version.
     """
-    return _validated("directory", Directory, data, LENIENT)
+    try:
+        fields: dict[str, Any] = {
+            kind.value: {
+                name: _object(kind, data)
+                for name, data in stored.get(kind.value, {}).items()
+            }
+            for kind in ObjectKind
+        }
+        origins, settings = (
+            {name: data.decode() for name, data in stored.get(kind, {}).items()}
+            for kind in (ORIGINS, SETTINGS)
+        )
+    except ValueError as error:
+        raise UnreadableError("directory", str(error)) from error
+
+    # Its parts are checked; nothing is left to check of the whole.
+    return Directory.model_construct(
+        version=version, origins=origins, **(fields | settings)
+    )
+
+
+def _object(kind: ObjectKind, data: bytes) -> Any:
+    return OBJECTS[kind].validate_json(_body(kind.value, data), context=LENIENT)
 
 
 def _tagged(content: RoutedAlert | Event) -> dict[str, Any]:
@@ -334,7 +402,7 @@ def _body(what: str, data: bytes) -> bytes:
             return inflate.decompress(data[len(DEFLATED) :]) + inflate.flush()
         except zlib.error as error:
             raise UnreadableError(what, str(error)) from error
-    if data.startswith(PLAIN + b"{"):
+    if data.startswith((PLAIN + b"{", PLAIN + b"[")):
         return data[len(PLAIN) :]
     version = data[:8].split(b"{")[0].split(b"z")[0]
     is_newer = version.isdigit() and int(version) > VERSION

@@ -241,6 +241,7 @@ CONTENTS: dict[str, Shape[Any]] = {
         metadata="l",
         references="lo",
         after="b",
+        route="r",
     ),
     "a": Shape(AlertsReceived, (ALERT,), at="@", alerts="a"),
     "w": Shape(WokeUp, at="@"),

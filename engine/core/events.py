@@ -37,6 +37,7 @@ class Opened:
         acknowledged_for: How long an acknowledgement lasts; None: for good.
         alert: None for one that was opened by hand; then there is a title.
         after: The incident that somebody resolved while this one's alert went on.
+        route: The matchers of the route that the alert took; empty: that of the rest.
     """
 
     at: datetime
@@ -57,6 +58,7 @@ class Opened:
         default_factory=dict[str, tuple[Reference, ...]]
     )
     after: str | None = None
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

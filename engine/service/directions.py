@@ -214,7 +214,8 @@ class Directions:
         incident that collects alerts and is seen in lists; it is logged as an error.
         """
         integration = self.directory.integrations.get(routed.integration)
-        wanted = integration.policy if integration else None
+        route = integration.route_for(routed.alert.labels) if integration else None
+        wanted = route.policy if route else None
         if routed.integration == INSTALLATION:
             wanted = self.directory.catch_all
         policy = self.directory.policies.get(wanted) if wanted is not None else None
@@ -223,7 +224,7 @@ class Directions:
         else:
             if routed.integration == INSTALLATION:
                 log.error("catch_all.missed", title=routed.alert.title)
-            elif integration is None or wanted is not None:
+            elif route is None or wanted is not None:
                 log.error("policy.missed", integration=routed.integration)
             snapshot = Snapshot.of(Policy(id=MISSING_POLICY))
         opened = Opened(
@@ -237,6 +238,7 @@ class Directions:
             acknowledged_for=integration.acknowledged_for if integration else None,
             alert=routed.alert,
             after=claimed.after,
+            route=" ".join(str(one) for one in route.match) if route else "",
         )
 
         return opened, snapshot

@@ -62,10 +62,62 @@ async def test_seeded(another: Another, first: Directory) -> None:
     ]
 
 
+async def test_changed(another: Another) -> None:
+    """What one process changes, it reads at once, and every other from the store."""
+    one, two = another(), another()
+    await one.seed(ALICE)
+    before = await one.latest()
+    changed = await one.change(before, BOB)
+
+    assert changed
+    assert [BOB, BOB] == [await one.read(), await two.latest()]
+
+
+async def test_changed_since(another: Another) -> None:
+    """Nothing is stored over what somebody else has changed."""
+    one, two = another(), another()
+    await one.seed(ALICE)
+    before = await one.latest()
+    await two.change(await two.latest(), BOB)
+    changed = await one.change(before, Directory(catch_all="p"))
+
+    assert not changed
+    assert BOB == await one.latest()
+
+
+async def test_first_change(another: Another) -> None:
+    """An empty store can be changed too, by one of two who found it empty."""
+    one, two = another(), another()
+    empty = await one.latest()
+    changed = await one.change(empty, ALICE)
+    again = await two.change(empty, BOB)
+
+    assert [True, False] == [changed, again]
+    assert ALICE == await two.latest()
+
+
+async def test_removed(another: Another) -> None:
+    """What the next version does not have is gone; its settings and origins too."""
+    one, two = another(), another()
+    whole = Directory(
+        version=1,
+        on_call={"primary": ("alice",)},
+        users=ALICE.users,
+        default_team="ops",
+        origins={"users/alice": "users.yaml"},
+    )
+    await one.seed(whole)
+    seeded = await two.latest()
+    await one.change(await one.latest(), Directory())
+
+    assert whole == seeded
+    assert Directory(version=2) == await two.latest()
+
+
 async def put(on: OnRedis, directory: Directory) -> None:
     """Put a directory in the place of another, as a later process does."""
-    await on.redis.delete("rung:directory")
-    await RedisConfiguration(on.client, on.clock).seed(directory)
+    other = RedisConfiguration(on.client, on.clock)
+    assert await other.change(await other.latest(), directory)
 
 
 async def test_a_second_old(on: OnRedis) -> None:
@@ -108,9 +160,8 @@ async def test_newer(on: OnRedis) -> None:
     configuration = RedisConfiguration(on.client, on.clock)
     await configuration.seed(ALICE)
     await configuration.read()
-    await on.redis.hset(  # type: ignore[misc]
-        "rung:directory", mapping={"version": 9, "body": "9{}"}
-    )
+    await on.redis.hset("rung:directory", "version", "9")  # type: ignore[misc]
+    await on.redis.hset("rung:directory:users", "eve", "9{}")  # type: ignore[misc]
     await on.advance(timedelta(minutes=1))
     known = await configuration.read()
     with pytest.raises(StoreUnavailableError):

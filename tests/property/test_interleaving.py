@@ -23,7 +23,7 @@ from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Acknowledged, Command, Opened, Outcome, Resolved
 from engine.core.incident import Incident, Status
 from engine.core.machine import decide, open_incident
-from engine.directory import ContactMethod, Directory, Integration, Urgency, User
+from engine.directory import ContactMethod, Directory, Integration, Route, Urgency, User
 from engine.errors import ContendedError
 from engine.ports import Claimed, Commit, Delivery, Lane, Room, RoutedAlert, Stored
 from engine.service import Engine
@@ -63,7 +63,11 @@ DIRECTORY = Directory(
     policies={POLICY.id: POLICY},
     integrations={
         SOURCE: Integration(
-            id=SOURCE, name=SOURCE, source=SOURCE, key_hash="", policy=POLICY.id
+            id=SOURCE,
+            name=SOURCE,
+            source=SOURCE,
+            key_hash="",
+            routes=(Route(policy=POLICY.id),),
         )
     },
 )

@@ -26,6 +26,7 @@ from engine.directory import (
     Integration,
     NotificationRule,
     Place,
+    Route,
     Team,
     Urgency,
     User,
@@ -128,7 +129,7 @@ class Driver:
 
     def change(self, **parts: Any) -> None:
         """Change parts of the configuration."""
-        self.configuration.change(self.directory.model_copy(update=parts))
+        self.configuration.put(self.directory.model_copy(update=parts))
 
     async def alert(
         self,
@@ -316,7 +317,7 @@ def a_directory(policies: Sequence[Policy], catch_all: str | None) -> Directory:
         name="Alertmanager",
         source=SOURCE,
         key_hash="",
-        policy=policies[0].id,
+        routes=(Route(policy=policies[0].id),),
     )
     users = {name: a_user(name) for name in PEOPLE}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from engine.core.alerts import Alert, AlertStatus
-from engine.directory import Grouping, Integration
+from engine.directory import Grouping, Integration, Route
 from engine.ports import RoutedAlert
 from workers.web.bodies import Json
 from workers.web.ingest.alertmanager import ALERTS_MAX, read_alerts
@@ -34,7 +34,7 @@ def an_integration(grouping: Grouping = Grouping.PER_ALERT) -> Integration:
         source="alertmanager",
         key_hash="-",
         grouping=grouping,
-        policy="default",
+        routes=(Route(policy="default"),),
     )
 
 

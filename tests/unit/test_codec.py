@@ -343,7 +343,7 @@ def test_directory() -> None:
         catch_all="other",
     )
 
-    assert directory == decode_directory(encode_directory(directory))
+    assert directory == decode_directory(directory.version, encode_directory(directory))
 
 
 Decode = Callable[[bytes], object]
@@ -356,7 +356,7 @@ DECODERS: Mapping[str, Decode] = {
     "alert": decode_record,
     "summary": decode_summary,
     "snapshot": decode_snapshot,
-    "directory": decode_directory,
+    "directory": lambda data: decode_directory(1, {"policies": {"p": data}}),
 }
 each_decoder = pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
 

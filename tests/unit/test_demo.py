@@ -5,37 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from engine.directory import Directory, Scope
+from engine.adapters.memory import MemoryConfiguration
+from engine.directory import Scope
 from workers.demo import SecretsError, demo_directory, first_start, read_secrets
 
 ADDRESS = "http://127.0.0.1:8080"
 
 
-class Kept:
-    """A configuration in memory."""
-
-    def __init__(self) -> None:
-        self.directory = Directory()
-
-    async def read(self) -> Directory:
-        """Return the directory."""
-        return self.directory
-
-    async def seed(self, directory: Directory) -> bool:
-        """Store a first directory."""
-        is_empty = self.directory == Directory()
-        self.directory = directory if is_empty else self.directory
-
-        return is_empty
-
-
 @pytest.fixture
-def kept() -> Kept:
+def kept() -> MemoryConfiguration:
     """Return an empty store's configuration."""
-    return Kept()
+    return MemoryConfiguration()
 
 
-async def test_first_start(kept: Kept, tmp_path: Path) -> None:
+async def test_first_start(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """An empty store gets the demo, and its doors open with what lies in the files."""
     lines = await first_start(kept, tmp_path / "data", ADDRESS)
     token = (tmp_path / "data" / "api_token").read_text().strip()
@@ -49,7 +32,7 @@ async def test_first_start(kept: Kept, tmp_path: Path) -> None:
     assert not any(token in line or key in line for line in lines)
 
 
-async def test_only_hashes(kept: Kept, tmp_path: Path) -> None:
+async def test_only_hashes(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """What is stored holds neither secret."""
     await first_start(kept, tmp_path, ADDRESS)
     stored = kept.directory.model_dump_json()
@@ -58,7 +41,7 @@ async def test_only_hashes(kept: Kept, tmp_path: Path) -> None:
     assert (tmp_path / "ingest_key").read_text().strip() not in stored
 
 
-async def test_owner_only(kept: Kept, tmp_path: Path) -> None:
+async def test_owner_only(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """Only their owner can read the files, and nothing else is left beside them."""
     await first_start(kept, tmp_path / "data", ADDRESS)
     modes = {
@@ -69,7 +52,7 @@ async def test_owner_only(kept: Kept, tmp_path: Path) -> None:
     assert {"api_token": 0o600, "ingest_key": 0o600} == modes
 
 
-async def test_second_start(kept: Kept, tmp_path: Path) -> None:
+async def test_second_start(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """The secrets are made once, and the demo is loaded once."""
     await first_start(kept, tmp_path, ADDRESS)
     before = (kept.directory, read_secrets(tmp_path))
@@ -78,7 +61,7 @@ async def test_second_start(kept: Kept, tmp_path: Path) -> None:
     assert before == (kept.directory, read_secrets(tmp_path))
 
 
-async def test_files_lost(kept: Kept, tmp_path: Path) -> None:
+async def test_files_lost(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """Files that are gone are not made anew: they would open nothing. It is said."""
     await first_start(kept, tmp_path / "first", ADDRESS)
     lines = await first_start(kept, tmp_path / "second", ADDRESS)
@@ -90,7 +73,7 @@ async def test_files_lost(kept: Kept, tmp_path: Path) -> None:
 
 async def test_files_of_another_store(tmp_path: Path) -> None:
     """Files that belong to another store are not shown as if they opened this one."""
-    kept, other = Kept(), Kept()
+    kept, other = MemoryConfiguration(), MemoryConfiguration()
     await first_start(kept, tmp_path / "first", ADDRESS)
     await first_start(other, tmp_path / "second", ADDRESS)
     lines = await first_start(kept, tmp_path / "second", ADDRESS)
@@ -101,7 +84,7 @@ async def test_files_of_another_store(tmp_path: Path) -> None:
 CONSOLE = frozenset({"console"})
 
 
-async def test_empty_file(kept: Kept, tmp_path: Path) -> None:
+async def test_empty_file(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """An empty file is no secret."""
     (tmp_path / "api_token").write_text("\n")
 
@@ -109,7 +92,7 @@ async def test_empty_file(kept: Kept, tmp_path: Path) -> None:
         await first_start(kept, tmp_path, ADDRESS)
 
 
-async def test_no_text(kept: Kept, tmp_path: Path) -> None:
+async def test_no_text(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """A file that holds something else is named, and left as it is."""
     (tmp_path / "api_token").write_bytes(b"\xff\x00 no secret")
 
@@ -117,7 +100,7 @@ async def test_no_text(kept: Kept, tmp_path: Path) -> None:
         await first_start(kept, tmp_path, ADDRESS)
 
 
-async def test_open_to_others(kept: Kept, tmp_path: Path) -> None:
+async def test_open_to_others(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """A secret that others could read is closed to them."""
     path = tmp_path / "ingest_key"
     path.write_text("a-secret-of-somebody\n")
@@ -127,7 +110,7 @@ async def test_open_to_others(kept: Kept, tmp_path: Path) -> None:
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
-async def test_unreadable(kept: Kept, tmp_path: Path) -> None:
+async def test_unreadable(kept: MemoryConfiguration, tmp_path: Path) -> None:
     """A file that cannot be read is named."""
     (tmp_path / "api_token").mkdir()
 

@@ -14,6 +14,7 @@ from engine.directory import (
     Integration,
     NotificationRule,
     Place,
+    Route,
     Rule,
     Scope,
     Token,
@@ -68,7 +69,11 @@ def a_directory(*users: User, **parts: Any) -> Directory:
 def an_integration(name: str, key: str, source: str = "alertmanager") -> Integration:
     """Make an integration with this ingest key."""
     return Integration(
-        id=name, name=name, source=source, key_hash=hash_secret(key), policy="default"
+        id=name,
+        name=name,
+        source=source,
+        key_hash=hash_secret(key),
+        routes=(Route(policy="default"),),
     )
 
 

@@ -48,9 +48,17 @@ class Fixed:
 
         return self._directory
 
+    async def latest(self) -> Directory:
+        """Return the directory."""
+        return await self.read()
+
     async def seed(self, directory: Directory) -> bool:
         """Store nothing."""
         return directory is self._directory
+
+    async def change(self, before: Directory, after: Directory) -> bool:
+        """Change nothing."""
+        return before is after
 
 
 class Edited:

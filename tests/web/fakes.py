@@ -11,7 +11,15 @@ from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Command, Opened
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident
-from engine.directory import Directory, Integration, Scope, Token, User, hash_secret
+from engine.directory import (
+    Directory,
+    Integration,
+    Route,
+    Scope,
+    Token,
+    User,
+    hash_secret,
+)
 from engine.errors import UnknownIncidentError
 from engine.ids import mint
 from engine.ports import (
@@ -54,7 +62,7 @@ def an_integration(**changes: object) -> Integration:
         name="Prometheus",
         source="alertmanager",
         key_hash=hash_secret(INGEST_KEY),
-        policy="default",
+        routes=(Route(policy="default"),),
     )
 
     return integration.model_copy(update=changes)
@@ -218,8 +226,21 @@ class FakeConfiguration(Configuration):
         return self.directory
 
     @override
+    async def latest(self) -> Directory:
+        return await self.read()
+
+    @override
     async def seed(self, directory: Directory) -> bool:
         raise NotImplementedError
+
+    @override
+    async def change(self, before: Directory, after: Directory) -> bool:
+        if before.version != (await self.latest()).version:
+            return False
+        version = before.version + 1
+        self.directory = after.model_copy(update={"version": version})
+
+        return True
 
 
 class StoppedClock(Clock):

@@ -18,6 +18,10 @@ class MemoryConfiguration:
         """Return the directory."""
         return self.directory
 
+    async def latest(self) -> Directory:
+        """Return the directory."""
+        return self.directory
+
     async def seed(self, directory: Directory) -> bool:
         """Store a first directory if there is none; tell whether it was stored."""
         if self._directory is not None:
@@ -26,13 +30,15 @@ class MemoryConfiguration:
 
         return True
 
-    def change(self, directory: Directory) -> None:
-        """Put another directory in the place of this one."""
-        self._directory = replace_version(
-            directory, (self._directory or directory).version
-        )
+    async def change(self, before: Directory, after: Directory) -> bool:
+        """Put a directory in the place of the one that was read."""
+        if before.version != self.directory.version:
+            return False
+        self.put(after)
 
+        return True
 
-def replace_version(directory: Directory, version: int) -> Directory:
-    """Return the directory as the version after this one."""
-    return directory.model_copy(update={"version": version + 1})
+    def put(self, directory: Directory) -> None:
+        """Put another directory in the place of this one, whatever it is."""
+        version = self.directory.version + 1
+        self._directory = directory.model_copy(update={"version": version})

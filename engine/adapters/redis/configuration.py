@@ -1,14 +1,15 @@
 """The directory on Redis, cached in the process by its version."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import anyio
 import structlog
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Client
+from engine.adapters.redis.client import Argument, Client
 from engine.adapters.redis.scripts import Name
-from engine.codec import decode_directory, encode_directory
+from engine.codec import DIRECTORY_KINDS, decode_directory, encode_directory
 from engine.directory import Directory
 from engine.errors import StoreUnavailableError, UnreadableError
 from engine.ports import Clock
@@ -18,6 +19,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 CHECKED_EVERY = timedelta(seconds=1)
 # Less than a look-up waits for an answer: one that needs the directory has it then.
 CHECK_SECONDS_MAX = 0.5
+# What a script takes for the version of an empty store, and of one not read yet.
+NO_VERSION = ""
 
 
 class RedisConfiguration:
@@ -46,22 +49,55 @@ class RedisConfiguration:
 
         return self._known
 
+    async def latest(self) -> Directory:
+        """Return the directory as it is stored now."""
+        found = await self._refreshed(self._known)
+        if found is None:
+            return Directory()
+        self._know(found)
+
+        return found
+
     async def seed(self, directory: Directory) -> bool:
         """Store a first directory if there is none; tell whether it was stored."""
+        return await self._store(NO_VERSION, Directory(), directory)
+
+    async def change(self, before: Directory, after: Directory) -> bool:
+        """Put one directory in the place of another, as the next version."""
+        is_first = before == Directory()
+        wanted = NO_VERSION if is_first else before.version
+        next_one = after.model_copy(update={"version": before.version + 1})
+
+        return await self._store(wanted, before, next_one)
+
+    async def _store(
+        self, wanted: int | str, before: Directory, after: Directory
+    ) -> bool:
+        """Store what differs, if the stored version is the one that is wanted."""
         stored = await self._client.run(
-            Name.SEED, keys.DIRECTORY, directory.version, encode_directory(directory)
+            Name.CONFIGURE,
+            keys.DIRECTORY,
+            wanted,
+            after.version,
+            *_differences(encode_directory(before), encode_directory(after)),
         )
+        # What differs is all that was written: the next reader looks for the rest.
         self._checked_at = None
+        if stored:
+            self._know(after)
 
         return bool(stored)
+
+    def _know(self, directory: Directory) -> None:
+        self._known = directory
+        self._checked_at = self._clock.now()
 
     async def _first(self) -> Directory:
         """Return the directory as it is stored; an empty one is not worth keeping."""
         found = await self._refreshed(None)
         if found is None:
             return Directory()
-        self._known = found
-        self._checked_at = self._clock.now()
+        self._know(found)
 
         return found
 
@@ -89,11 +125,37 @@ class RedisConfiguration:
                 that only a newer version of rung can read.
         """
         await self._client.time()
-        version = await self._client.ask("HGET", keys.DIRECTORY, "version")
-        if version is None or (known is not None and int(version) == known.version):
+        version = NO_VERSION if known is None else known.version
+        told, *objects = await self._client.run(
+            Name.DIRECTORY, keys.DIRECTORY, version, *DIRECTORY_KINDS
+        )
+        if not told:
+            return None
+        if not objects:
             return known
-        body = await self._client.ask("HGET", keys.DIRECTORY, "body")
         try:
-            return decode_directory(body)
+            return decode_directory(int(told), _by_kind(objects))
         except UnreadableError as error:
             raise StoreUnavailableError(str(error)) from error
+
+
+def _by_kind(objects: Sequence[Sequence[bytes]]) -> Mapping[str, Mapping[str, bytes]]:
+    """Put together what Redis answered: names and bodies, one after the other."""
+    return {
+        kind: {
+            name.decode(): body
+            for name, body in zip(found[::2], found[1::2], strict=True)
+        }
+        for kind, found in zip(DIRECTORY_KINDS, objects, strict=True)
+    }
+
+
+def _differences(
+    before: Mapping[str, Mapping[str, bytes]], after: Mapping[str, Mapping[str, bytes]]
+) -> Iterator[Argument]:
+    """Yield kind, name and body of what is other than before; no body removes it."""
+    for kind in DIRECTORY_KINDS:
+        for name in sorted(before[kind].keys() | after[kind].keys()):
+            body = after[kind].get(name, b"")
+            if body != before[kind].get(name, b""):
+                yield from (kind, name, body)

@@ -141,7 +141,10 @@ TABLE = (
     ),
     _row(SHARDS, "string", "for ever", "number of shards, fixed at first start"),
     _row(KICK, "list", "until taken", "something is due now; one item at most"),
-    _row(DIRECTORY, "hash", "for ever", "configuration and its version"),
+    _row(DIRECTORY, "hash", "for ever", "the version of the configuration"),
+    _row(
+        DIRECTORY + ":*", "hash", "for ever", "configuration, by kind and id of objects"
+    ),
     _row(
         PROBE,
         "string",

@@ -1,0 +1,50 @@
+"""The directory: all that is configured, as pure values."""
+
+from engine.directory.addresses import (
+    WEBHOOKS,
+    Address,
+    ContactMethod,
+    Place,
+    Secrets,
+    provider_of,
+)
+from engine.directory.directory import EMAIL, Directory, ObjectKind
+from engine.directory.integrations import Grouping, Integration, ResolveWhen, Route
+from engine.directory.matchers import AnyMatcher, Matcher, Operator
+from engine.directory.people import (
+    NotificationRule,
+    Rule,
+    Team,
+    Urgency,
+    User,
+    UserGroup,
+)
+from engine.directory.tokens import Scope, Token, hash_secret
+
+__all__ = [
+    "EMAIL",
+    "WEBHOOKS",
+    "Address",
+    "AnyMatcher",
+    "ContactMethod",
+    "Directory",
+    "Grouping",
+    "Integration",
+    "Matcher",
+    "NotificationRule",
+    "ObjectKind",
+    "Operator",
+    "Place",
+    "ResolveWhen",
+    "Route",
+    "Rule",
+    "Scope",
+    "Secrets",
+    "Team",
+    "Token",
+    "Urgency",
+    "User",
+    "UserGroup",
+    "hash_secret",
+    "provider_of",
+]
