@@ -29,8 +29,16 @@ QUIET = ("arq.worker", "uvicorn.access", "uvicorn.error", "httpx2", "asyncio")
 Fields = MutableMapping[str, Any]
 
 
-def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
-    """Send every line of the log to standard output, in one form."""
+def log_to_stderr() -> None:
+    """Send only what went wrong to standard error: a command's output is its own."""
+    configure_logs(LogFormat.CONSOLE, LogLevel.ERROR, sys.stderr)
+
+
+def configure_logs(
+    log_format: LogFormat, level: LogLevel, stream: TextIO | None = None
+) -> None:
+    """Send every line of the log to standard output or a stream, in one form."""
+    sink = _Sink(stream or sys.stdout)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -43,10 +51,10 @@ def configure_logs(log_format: LogFormat, level: LogLevel) -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Sink(sys.stdout))),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", sink)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(_Sink(sys.stdout))
+    handler = logging.StreamHandler(sink)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
