@@ -220,6 +220,8 @@ SUMMARY = Shape(
     acknowledged_by="k",
     exhausted_at="x",
     resolved_at="r",
+    severity="v",
+    policy="p",
 )
 
 # What field `t` says tells which of these a piece of mail or history is.

@@ -200,9 +200,19 @@ class IncidentStore(Protocol):
         ...
 
 
+# What senders call the urgency of an alert; the key of an incident's metadata.
+SEVERITY, SEVERITY_MAX = "severity", 50
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a list shows of an incident."""
+    """
+    What a list shows of an incident.
+
+    Attributes:
+        severity: The first one that its alerts had, as their sender spelt it.
+        policy: The policy that it started with.
+    """
 
     id: str
     title: str
@@ -215,6 +225,8 @@ class Summary:
     acknowledged_by: str | None = None
     exhausted_at: datetime | None = None
     resolved_at: datetime | None = None
+    severity: str = ""
+    policy: str = ""
 
     @classmethod
     def of(cls, incident: Incident) -> Self:
@@ -231,6 +243,8 @@ class Summary:
             acknowledged_by=incident.acknowledged_by,
             exhausted_at=incident.exhausted_at,
             resolved_at=incident.resolved_at,
+            severity=next(iter(incident.metadata.get(SEVERITY, ())), "")[:SEVERITY_MAX],
+            policy=incident.snapshot.root,
         )
 
 
