@@ -37,6 +37,8 @@ WORDS: Mapping[str, bool | None] = {
     for name, value in (("null", None), ("true", True), ("false", False))
     for word in (name, name.capitalize(), name.upper())
 } | {"~": None, "": None}
+NO_CHARACTER = "not YAML: an escape like \\u0041 here stands for no character"
+SURROGATE = re.compile("[\ud800-\udfff]")
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 FRACTION = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,15}")
 
@@ -107,20 +109,23 @@ def write_path(path: Iterable[str | int]) -> str:
 
 def _events(text: str) -> Iterator[Event]:
     """Yield what is in a text, one after the other; nothing is held or resolved."""
+    line = 1
     try:
-        yield from YAML(typ="safe", pure=True).parse(text)
+        for event in YAML(typ="safe", pure=True).parse(text):
+            yield event
+            line = event.end_mark.line + 1
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
         problem = f"not YAML: {error.problem}"
-        raise YamlError(problem, line) from error
+        raise YamlError(problem, mark.line + 1 if mark else line) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problem = "not YAML: there is a character that is no text: remove it"
         raise YamlError(problem, line) from error
-    except (YAMLError, ValueError, OverflowError) as error:
-        problem = f"not YAML: {error}"
-        raise YamlError(problem) from error
+    except YAMLError as error:
+        raise YamlError(f"not YAML: {error}", line) from error  # noqa: EM102, TRY003 - no other words for it
+    except (ValueError, OverflowError) as error:
+        raise YamlError(NO_CHARACTER, line) from error
 
 
 class _NoKey:
@@ -209,6 +214,8 @@ class _Builder:
     def _refuse(self, event: NodeEvent, line: int) -> None:
         """Refuse what could mean something that is not to be seen here."""
         path = self._open[-1].path if self._open else ()
+        if isinstance(event, ScalarEvent) and SURROGATE.search(event.value):
+            raise YamlError(NO_CHARACTER, line, path)
         if isinstance(event, AliasEvent) or event.anchor is not None:
             sign = "*" if isinstance(event, AliasEvent) else "&"
             problem = (

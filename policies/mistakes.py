@@ -6,6 +6,7 @@ see it. Values are not quoted: they may be secrets.
 """
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,6 +49,7 @@ LENGTHS: Mapping[str, tuple[str, str]] = {
     "too_short": ("min_length", "have at least {} entries"),
     "string_too_long": ("max_length", "be at most {} characters long"),
 }
+SPAN = "datetime.timedelta("
 TAGGED_BY = "kind"
 
 
@@ -125,14 +127,21 @@ def _problem(kind: str, message: str, context: Mapping[str, Any], value: Any) ->
             return f"{context['tag'][:NAMED_MAX]!r} is no kind: use one of {kinds}"
         case _ if kind in LIMITS:
             key, words = LIMITS[kind]
-            limit = context[key]
-            is_span = isinstance(limit, timedelta)
-            return f"should be {words} {write_duration(limit) if is_span else limit}"
+            return f"should be {words} {_limit(str(context[key]))}"
         case _ if kind in LENGTHS:
             key, words = LENGTHS[kind]
             return "should " + words.format(context[key])
         case _:
             return PROBLEMS.get(kind) or message.replace("Input should", "should", 1)
+
+
+def _limit(text: str) -> str:
+    """Return a limit as it is written; pydantic quotes a duration as Python has it."""
+    if not text.startswith(SPAN):
+        return text
+    parts = {unit: int(number) for unit, number in re.findall(r"(\w+)=(\d+)", text)}
+
+    return write_duration(timedelta(**parts))
 
 
 def _is_inside(path: Path, around: Path) -> bool:

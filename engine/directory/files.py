@@ -139,10 +139,11 @@ class _Reader:
         kind = KINDS[name]
         for object_id, fields in entries.items():
             path, key = (name, object_id), f"{kind}/{object_id}"
-            if not self._is_first(source, path, key):
-                continue
             if not 0 < len(object_id) <= ID_MAX:
                 self._add(source, path, f"an id has 1 to {ID_MAX} characters")
+                continue
+            if not self._is_first(source, path, key):
+                continue
             before = len(self.mistakes)
             one = self._object(source, kind, path, fields)
             if one is None or before < len(self.mistakes):

@@ -26,7 +26,7 @@ class Secrets:
 
     Attributes:
         secret_of: What a name of the environment stands for, if it is set.
-        problems: What could not be filled in, by path; its value is left as it is.
+        problems: What could not be filled in, by path; it is None then.
     """
 
     secret_of: SecretOf
@@ -78,10 +78,10 @@ class Secrets:
         name = value.get(ENV)
         if not isinstance(name, str) or len(value) != 1:
             self.problems.append((path, HOW_TO_WRITE))
-            return ""
+            return None
         found = self.secret_of(name)
         if not found:
             problem = f"the environment variable {name[:100]!r} is not set: set it"
             self.problems.append((path, problem))
 
-        return found or ""
+        return found or None
