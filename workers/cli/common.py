@@ -111,4 +111,7 @@ async def _connected(
         if waiting.cancelled_caught:
             message = "Redis does not answer: check REDIS_URL, or start it"
             raise StoreUnavailableError(message)
-        return await work(installation)
+        done = await work(installation)
+        await installation.tally.close()
+
+    return done
