@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +36,7 @@ from engine.ports import (
     Outbox,
 )
 from engine.service.addresses import Reached, reached
+from engine.service.guests import GuestError, ask, read_result
 from engine.service.settlement import INCIDENTS
 from engine.service.slots import SLOTS, Slots
 from engine.service.turnstile import Turnstile
@@ -183,12 +185,13 @@ class Couriers:
             return GONE
         notification = self._notification(delivery, incident, to)
         try:
-            with anyio.fail_after(SEND_SECONDS_MAX):
-                return await channel.send(notification)
+            return read_result(
+                await ask(partial(channel.send, notification), SEND_SECONDS_MAX)
+            )
         except TimeoutError:
             return DeliveryResult(outcome=Outcome.UNKNOWN, detail="no answer in time")
-        except Exception as error:  # noqa: BLE001 - a channel may be anybody's code
-            return DeliveryResult(outcome=Outcome.FAILED, detail=show_error(error))
+        except GuestError as error:
+            return DeliveryResult(outcome=Outcome.FAILED, detail=str(error))
 
     async def _tell(self, parent: str, send: Send) -> DeliveryResult:
         """Put word of what an incident did into the mailbox of one attached to it."""

@@ -17,6 +17,7 @@ VARIABLES = [
     ("RUNG_HOST", "::1", "host", "::1"),
     ("RUNG_DATA_DIR", "data/rung", "data_dir", Path("data/rung")),
     ("RUNG_ON_CALL_FILE", "on_call.yaml", "on_call_file", Path("on_call.yaml")),
+    ("RUNG_ON_CALL", "rota", "on_call", "rota"),
     ("RUNG_PUBLIC_URL", "https://rung", "public_url", "https://rung"),
     ("RUNG_LOG_LEVEL", "warning", "log_level", LogLevel.WARNING),
     ("RUNG_LOG_FORMAT", "console", "log_format", LogFormat.CONSOLE),
