@@ -206,9 +206,9 @@ class Lookup:
 
     question: Callable[..., Any]
 
-    async def who(self, target: Target, at: datetime) -> Any:
+    def who(self, target: Target, at: datetime) -> Any:
         """Answer."""
-        return await self.question(target, at)
+        return self.question(target, at)
 
 
 @pytest.mark.parametrize("is_here", [True, False])
@@ -235,11 +235,11 @@ class HandedOver:
         self.attempts: list[int] = []
         self._question = question
 
-    async def send(self, notification: Notification) -> Any:
+    def send(self, notification: Notification) -> Any:
         """Answer."""
         self.attempts.append(notification.attempt)
 
-        return await self._question(notification)
+        return self._question(notification)
 
 
 @pytest.mark.parametrize(("question", "expected"), FAILING.values(), ids=FAILING)

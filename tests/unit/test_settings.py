@@ -67,6 +67,7 @@ def test_defaults() -> None:
         "host": "127.0.0.1",
         "data_dir": Path(".rung"),
         "on_call_file": None,
+        "on_call": None,
         "public_url": None,
         "log_level": LogLevel.INFO,
         "log_format": LogFormat.JSON,
@@ -198,3 +199,26 @@ def test_misspelt() -> None:
     }
 
     assert ["RUNG_REPLICA"] == Settings.unknown_in(environment)
+
+
+def test_two_look_ups() -> None:
+    """Only one can say who is on call; both names are told, and neither value."""
+    problem = refusal(RUNG_ON_CALL="rota", RUNG_ON_CALL_FILE="on_call.yaml")
+
+    assert (
+        "RUNG_ON_CALL and RUNG_ON_CALL_FILE both say who is on call: unset one"
+        == str(problem)
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, True),
+        ({"RUNG_ON_CALL": "rota"}, False),
+        ({"RUNG_ON_CALL_FILE": "on_call.yaml"}, False),
+    ],
+)
+def test_whose_schedules(environment: dict[str, str], expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """Which schedules there are is known only as long as the directory has them."""
+    assert expected is Settings.from_environment(environment).has_schedules
