@@ -28,6 +28,7 @@ from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
+from engine.adapters.redis.idempotency import RedisIdempotencyKeys
 from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
@@ -43,6 +44,7 @@ from engine.ports import (
     Clock,
     Configuration,
     Heartbeat,
+    IdempotencyKeys,
     Ids,
     IncidentReader,
     OnCallLookup,
@@ -83,6 +85,7 @@ class Installation:
     engine: Engine
     desk: Engine
     reader: IncidentReader
+    idempotency: IdempotencyKeys
     look_ups: LookUps
     couriers: Couriers
     timers: Timers
@@ -181,6 +184,7 @@ class _Adapters:
     client: Client
     store: RedisStore
     desk_store: RedisStore
+    idempotency: RedisIdempotencyKeys
     configuration: Configuration
     mailbox: RedisMailbox
     timers: Timers
@@ -198,6 +202,7 @@ def _adapters(
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
     ids, client = SecretIds(), client_on(pools.paging, replicas=0)
+    command_client = client_on(pools.command)
     http = OutboundHttp(allowed=settings.webhook_allow)
 
     return _Adapters(
@@ -208,7 +213,8 @@ def _adapters(
         channels=_channels(http, clock),
         client=client,
         store=store_on(client),
-        desk_store=store_on(client_on(pools.command)),
+        desk_store=store_on(command_client),
+        idempotency=RedisIdempotencyKeys(command_client),
         configuration=RedisConfiguration(client, clock),
         mailbox=RedisMailbox(
             client_on(pools.ingest),
@@ -231,6 +237,7 @@ def _wire(adapters: _Adapters) -> Installation:
         engine=engine,
         desk=replace(engine, store=adapters.desk_store),
         reader=adapters.store,
+        idempotency=adapters.idempotency,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
         timers=adapters.timers,

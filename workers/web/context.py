@@ -11,6 +11,7 @@ from engine.core.incident import Decision, Incident
 from engine.ports import (
     Clock,
     Configuration,
+    IdempotencyKeys,
     Ids,
     IncidentReader,
     Receipt,
@@ -78,6 +79,7 @@ class WebContext:
     engine: Engine
     reader: IncidentReader
     configuration: Configuration
+    idempotency: IdempotencyKeys
     clock: Clock
     ids: Ids
     checks: Callable[[], Awaitable[Sequence[Check]]]
