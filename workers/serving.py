@@ -41,6 +41,8 @@ def context_of(
         ids=installation.ids,
         checks=installation.checks,
         version=version,
+        public_url=settings.public_url,
+        has_schedules=settings.on_call_file is None,
         body_bytes_max=settings.body_bytes_max,
     )
 

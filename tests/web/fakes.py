@@ -1,6 +1,6 @@
 """Stand-ins for the ports that the web uses; the core behind them is the real one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from engine.adapters.memory import ManualClock, MemoryIdempotencyKeys
 from engine.core.alerts import Alert, AlertStatus
-from engine.core.events import Command, Opened
+from engine.core.events import Attached, Command, Detached, Opened
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident
 from engine.directory import (
@@ -165,6 +165,14 @@ class FakeEngine:
 
         return decision
 
+    async def attach(self, incident_id: str, command: Attached) -> Decision:
+        """Decide it of the child alone."""
+        return await self.obey(incident_id, command)
+
+    async def detach(self, incident_id: str, command: Detached) -> Decision:
+        """Decide it of the child alone."""
+        return await self.obey(incident_id, command)
+
     async def find(self, incident_id: str) -> Incident:
         """Return an incident."""
         if self.failure:
@@ -182,6 +190,10 @@ class FakeReader(IncidentReader):
     listed: list[Summary] = field(default_factory=list[Summary])
     histories: dict[str, tuple[Entry, ...]] = field(
         default_factory=dict[str, tuple[Entry, ...]]
+    )
+    policies: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
+    holders: dict[tuple[str, str], str] = field(
+        default_factory=dict[tuple[str, str], str]
     )
     asked: list[frozenset[Status]] = field(default_factory=list[frozenset[Status]])
 
@@ -209,6 +221,16 @@ class FakeReader(IncidentReader):
             raise UnknownIncidentError(incident_id)
 
         return self.histories[incident_id]
+
+    @override
+    async def policies_of(
+        self, incident_id: str, hashes: Collection[str]
+    ) -> Mapping[str, Snapshot]:
+        return {hashed: self.policies[hashed] for hashed in hashes}
+
+    @override
+    async def holder(self, integration: str, key: str) -> str | None:
+        return self.holders.get((integration, key))
 
 
 @dataclass(slots=True)
