@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from engine.adapters.memory import ManualClock, MemoryIdempotencyKeys
 from engine.core.alerts import Alert, AlertStatus
+from engine.core.effects import Comment
 from engine.core.events import Attached, Command, Detached, Opened
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident
@@ -145,6 +146,10 @@ class FakeEngine:
     failure: Exception | None = None
     held_up: anyio.Event | None = None
     posting: Posting = Posting.OPENED
+    channels: frozenset[str] = frozenset({"console", "webhook"})
+    histories: dict[str, tuple[Entry, ...]] = field(
+        default_factory=dict[str, tuple[Entry, ...]]
+    )
 
     async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
         """Note the alerts; each key opens an incident."""
@@ -162,6 +167,11 @@ class FakeEngine:
         decision = decide(await self.find(incident_id), command)
         self.commands.append(command)
         self.incidents[incident_id] = decision.incident
+        if decision.reason.is_recorded:
+            said = tuple(one for one in decision.effects if isinstance(one, Comment))
+            entry = Entry(event=command, reason=decision.reason, comments=said)
+            known = self.histories.get(incident_id, ())
+            self.histories[incident_id] = (*known, entry)
 
         return decision
 
@@ -306,6 +316,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.idempotency = MemoryIdempotencyKeys(self.clock)
+        self.engine.histories = self.reader.histories
 
     async def look(self) -> Sequence[Check]:
         """Run the checks."""

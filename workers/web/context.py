@@ -27,6 +27,11 @@ CHECKS_TIMEOUT_SECONDS = 5.0
 class Engine(Protocol):
     """What the web asks of the engine; it neither decides nor sends by itself."""
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """What this installation can send on."""
+        ...
+
     async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
         """Store alerts: when this returns, each of them will be decided."""
         ...
