@@ -69,7 +69,7 @@ def rules_of(settings: Settings, *, adopt: bool = False) -> Rules:
     return Rules(
         data_directory=settings.data_dir,
         adopt=adopt,
-        has_schedules=settings.on_call_file is None,
+        has_schedules=settings.has_schedules,
     )
 
 

@@ -29,6 +29,7 @@ from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
+from engine.adapters.redis.idempotency import RedisIdempotencyKeys
 from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.measures import RedisBacklog, RedisTotals
@@ -47,6 +48,7 @@ from engine.ports import (
     Clock,
     Configuration,
     Heartbeat,
+    IdempotencyKeys,
     Ids,
     IncidentReader,
     Mark,
@@ -94,6 +96,7 @@ class Installation:
     engine: Engine
     desk: Engine
     reader: IncidentReader
+    idempotency: IdempotencyKeys
     look_ups: LookUps
     couriers: Couriers
     timers: Timers
@@ -207,6 +210,7 @@ class _Adapters:
     client: Client
     store: RedisStore
     desk_store: RedisStore
+    idempotency: RedisIdempotencyKeys
     configuration: Configuration
     mailbox: RedisMailbox
     timers: Timers
@@ -232,6 +236,7 @@ def _adapters(
 
     ids, client = SecretIds(), client_on(pools.paging, replicas=0)
     name, totals = _worker_name(ids), RedisTotals(client)
+    command_client = client_on(pools.command)
     http = OutboundHttp(allowed=settings.webhook_allow)
 
     return _Adapters(
@@ -243,7 +248,8 @@ def _adapters(
         plugins=plugins,
         client=client,
         store=store_on(client),
-        desk_store=store_on(client_on(pools.command)),
+        desk_store=store_on(command_client),
+        idempotency=RedisIdempotencyKeys(command_client),
         configuration=RedisConfiguration(client, clock),
         mailbox=RedisMailbox(
             client_on(pools.ingest),
@@ -269,6 +275,7 @@ def _wire(adapters: _Adapters) -> Installation:
         engine=engine,
         desk=replace(engine, store=adapters.desk_store),
         reader=adapters.store,
+        idempotency=adapters.idempotency,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
         timers=adapters.timers,

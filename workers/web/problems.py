@@ -55,8 +55,20 @@ LOW_SCOPE = Kind(HTTPStatus.FORBIDDEN, "low_scope", "The token may not do this")
 NO_ADDRESS = Kind(
     HTTPStatus.NOT_FOUND, "unknown_ingest_address", "No integration has this address"
 )
+NO_COMMENT = Kind(HTTPStatus.NOT_FOUND, "unknown_comment", "No such comment")
 NO_INCIDENT = Kind(HTTPStatus.NOT_FOUND, "unknown_incident", "No such incident")
 KEY_TAKEN = Kind(HTTPStatus.CONFLICT, "key_taken", "Another incident has the key")
+KEY_IN_USE = Kind(
+    HTTPStatus.CONFLICT, "idempotency_key_in_use", "The request is under way"
+)
+KEY_REUSED = Kind(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "idempotency_key_reused",
+    "The key was used for another request",
+)
+ANSWER_NOT_KEPT = Kind(
+    HTTPStatus.CONFLICT, "answer_not_kept", "It was done, its answer is not kept"
+)
 NO_ROUTE = Kind(HTTPStatus.NOT_FOUND, "unknown_path", "No such path")
 NO_METHOD = Kind(
     HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Not by this method"
@@ -129,6 +141,7 @@ class Problem(BaseModel):
         code: Names the kind of problem; it stays the same over all versions.
         detail: What is wrong this time, and what to do about it.
         errors: The fields that are not valid, if that is the problem.
+        incident_id: The incident that is in the way, if one is.
     """
 
     type: str
@@ -137,6 +150,7 @@ class Problem(BaseModel):
     code: str
     detail: str
     errors: list[FieldError] = []
+    incident_id: str | None = None
 
 
 class ProblemError(Exception):
@@ -149,18 +163,20 @@ class ProblemError(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         errors: Sequence[FieldError] = (),
+        incident_id: str | None = None,
     ) -> None:
         super().__init__(f"{kind.code}: {detail}")
         self.kind = kind
         self.detail = detail
         self.headers = headers or {}
         self.errors = errors
+        self.incident_id = incident_id
 
 
 def install(app: FastAPI) -> None:
     """Make the app answer every error as a problem."""
     for error in (ProblemError, EngineError, HTTPException, RequestValidationError):
-        app.add_exception_handler(error, _answer)
+        app.add_exception_handler(error, answer)
 
 
 def to_response(problem: ProblemError) -> Response:
@@ -175,6 +191,8 @@ def to_response(problem: ProblemError) -> Response:
     }
     if problem.errors:
         document["errors"] = [error.model_dump() for error in problem.errors]
+    if problem.incident_id is not None:
+        document["incident_id"] = problem.incident_id
     is_temporary = kind.status is HTTPStatus.SERVICE_UNAVAILABLE
     headers = {**(_RETRY_LATER if is_temporary else {}), **problem.headers}
 
@@ -204,7 +222,8 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def _answer(_request: Request, error: Exception) -> Response:
+async def answer(_request: Request, error: Exception) -> Response:
+    """Answer an error as a problem; one that nobody foresaw is raised again."""
     match error:
         case ProblemError():
             return to_response(error)
