@@ -131,9 +131,10 @@ def _fields(text: str) -> dict[str, str]:
     return {"kind": kind, "id": named} if colon else {"kind": kind}
 
 
+_Kinds = Annotated[AnyTarget, Field(discriminator="kind")]
 Target = Annotated[
-    Annotated[AnyTarget, Field(discriminator="kind")],
-    BeforeValidator(_read),
+    _Kinds,
+    BeforeValidator(_read, json_schema_input_type=str | _Kinds),
 ]
 
 

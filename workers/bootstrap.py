@@ -18,11 +18,13 @@ from engine.adapters.arq_timers import ArqTimers, wake_jobs
 from engine.adapters.channels.console import ConsoleChannel
 from engine.adapters.channels.webhook import WebhookChannel
 from engine.adapters.clock import StoreClock, install_into_arq
+from engine.adapters.destinations import RefusedUrlError, judge_written
 from engine.adapters.heartbeat import HttpHeartbeat
 from engine.adapters.http import OutboundHttp
 from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup, read_schedules
 from engine.adapters.lookups.table import TableLookup
+from engine.adapters.networks import Network
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
@@ -37,6 +39,7 @@ from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
 from engine.adapters.redis.upkeep import RedisUpkeep
+from engine.directory import WEBHOOKS
 from engine.errors import StoreUnavailableError
 from engine.ports import (
     Channel,
@@ -48,7 +51,7 @@ from engine.ports import (
     OnCallLookup,
     Timers,
 )
-from engine.service import Caretaker, Couriers, Engine, LookUps
+from engine.service import Administration, Caretaker, Couriers, Engine, LookUps
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -73,6 +76,8 @@ class Installation:
     Attributes:
         engine: Drains; on the pool that ingest uses too.
         desk: Takes in alerts and obeys commands; commands have their own pool.
+        administration: Changes the configuration, for people and programs.
+        judge_address: Says what is wrong with an address on a channel, if anything is.
         look_ups: Asks outside who is on call; entered for as long as the process works.
         is_ready: Whether the store was reached and is one of ours.
     """
@@ -83,6 +88,8 @@ class Installation:
     engine: Engine
     desk: Engine
     reader: IncidentReader
+    administration: Administration
+    judge_address: Callable[[str, str], str | None]
     look_ups: LookUps
     couriers: Couriers
     timers: Timers
@@ -223,6 +230,7 @@ def _adapters(
 
 def _wire(adapters: _Adapters) -> Installation:
     engine = _engine(adapters)
+    judge = partial(judge_address, allowed=adapters.settings.webhook_allow)
 
     return Installation(
         clock=adapters.clock,
@@ -231,6 +239,12 @@ def _wire(adapters: _Adapters) -> Installation:
         engine=engine,
         desk=replace(engine, store=adapters.desk_store),
         reader=adapters.store,
+        administration=Administration(
+            configuration=adapters.configuration,
+            judge_address=judge,
+            has_schedules=adapters.settings.on_call_file is None,
+        ),
+        judge_address=judge,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
         timers=adapters.timers,
@@ -346,6 +360,20 @@ def _lookup(
         return StaticFileLookup(settings.on_call_file, clock)
 
     return TableLookup(configuration)
+
+
+def judge_address(
+    channel: str, address: str, *, allowed: Sequence[Network] = ()
+) -> str | None:
+    """Return what is wrong with an address on a channel, without asking anybody."""
+    if channel != WEBHOOKS:
+        return None
+    try:
+        judge_written(address, allowed)
+    except RefusedUrlError as error:
+        return str(error)
+
+    return None
 
 
 def check_on_call_file(path: Path) -> None:

@@ -36,10 +36,12 @@ def context_of(
         engine=installation.desk,
         reader=installation.reader,
         configuration=installation.configuration,
+        administration=installation.administration,
         clock=installation.clock,
         ids=installation.ids,
         checks=installation.checks,
         version=version,
+        public_url=settings.public_url,
         body_bytes_max=settings.body_bytes_max,
     )
 

@@ -19,7 +19,7 @@ from engine.directory.people import (
     User,
     UserGroup,
 )
-from engine.directory.tokens import Scope, Token, hash_secret
+from engine.directory.tokens import Scope, Token, hash_secret, token_id_of
 
 __all__ = [
     "EMAIL",
@@ -47,4 +47,5 @@ __all__ = [
     "UserGroup",
     "hash_secret",
     "provider_of",
+    "token_id_of",
 ]

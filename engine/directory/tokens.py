@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from engine.directory.record import Record
 
+TOKEN_ID_LETTERS = 12
+
 
 class Scope(StrEnum):
     """What a token may do; each scope but ingest includes those before it."""
@@ -32,3 +34,8 @@ class Token(Record):
 def hash_secret(secret: str) -> str:
     """Hash a random secret of 256 bits; those need no slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def token_id_of(hashed: str) -> str:
+    """Return what people call a token by: the beginning of its hash."""
+    return hashed[:TOKEN_ID_LETTERS]

@@ -33,9 +33,11 @@ from engine.ports import (
     RoutedAlert,
     Summary,
 )
+from engine.service import Administration
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
 from policies.targets import UserTarget
+from workers.bootstrap import judge_address
 from workers.web.app import Check, WebContext
 
 NOW = datetime(2026, 11, 22, 0, 41, 10, 500_000, tzinfo=UTC)
@@ -299,12 +301,19 @@ class World:
 
         return self.checks
 
+    def judge(self, channel: str, address: str) -> str | None:
+        """Judge an address as the installation does that allows nothing internal."""
+        return judge_address(channel, address)
+
     def context(self, **changes: object) -> WebContext:
         """Return the context of the app under test."""
         values: Mapping[str, object] = {
             "engine": self.engine,
             "reader": self.reader,
             "configuration": self.configuration,
+            "administration": Administration(
+                configuration=self.configuration, judge_address=self.judge
+            ),
             "clock": StoppedClock(),
             "ids": CountedIds(),
             "checks": self.look,

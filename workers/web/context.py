@@ -16,6 +16,7 @@ from engine.ports import (
     Receipt,
     RoutedAlert,
 )
+from engine.service import Administration
 
 BODY_BYTES_MAX = 1 << 20
 INGESTS_AT_ONCE_MAX = 256
@@ -71,6 +72,7 @@ class WebContext:
     Attributes:
         checks: Looks at what `/readyz` reports.
         version: The version of rung.
+        public_url: The address that others reach it by; None: nobody said.
         patience_seconds: How long a request waits to be admitted, and how long its
             body may take to come in.
     """
@@ -78,10 +80,12 @@ class WebContext:
     engine: Engine
     reader: IncidentReader
     configuration: Configuration
+    administration: Administration
     clock: Clock
     ids: Ids
     checks: Callable[[], Awaitable[Sequence[Check]]]
     version: str
+    public_url: str | None = None
     body_bytes_max: int = BODY_BYTES_MAX
     ingests_at_once_max: int = INGESTS_AT_ONCE_MAX
     patience_seconds: float = PATIENCE_SECONDS
