@@ -33,7 +33,11 @@ app = typer.Typer()
 
 @app.command()
 def up() -> None:
-    """Run all in one process, with a Redis of its own unless REDIS_URL is set."""
+    """
+    Run all in one process, with a Redis of its own unless REDIS_URL is set.
+
+    Example: PORT=9090 rung up
+    """
     settings = _settings()
     with _listener(settings.host, settings.port) as listener, explained():
         from workers.demo import first_start
@@ -59,7 +63,11 @@ def web(
         int | None, typer.Option(min=0, max=65_535, help="Listen here; else PORT.")
     ] = None,
 ) -> None:
-    """Serve HTTP: alerts come in, incidents are shown and taken."""
+    """
+    Serve HTTP: alerts come in, incidents are shown and taken.
+
+    Example: REDIS_URL=redis://localhost:6379/0 rung web --port 9090
+    """
     settings = _settings()
     if port is not None:
         settings = settings.model_copy(update={"port": port})
@@ -72,7 +80,11 @@ def web(
 
 @app.command()
 def worker() -> None:
-    """Escalate: decide what is due and send what is to be sent."""
+    """
+    Escalate: decide what is due and send what is to be sent.
+
+    Example: REDIS_URL=redis://localhost:6379/0 rung worker
+    """
     url = _wanted_redis_url(settings := _settings())
     with explained():
         from workers.processes import run_worker
