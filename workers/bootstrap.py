@@ -30,6 +30,7 @@ from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
+from engine.adapters.redis.idempotency import RedisIdempotencyKeys
 from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
@@ -46,6 +47,7 @@ from engine.ports import (
     Clock,
     Configuration,
     Heartbeat,
+    IdempotencyKeys,
     Ids,
     IncidentReader,
     OnCallLookup,
@@ -90,6 +92,7 @@ class Installation:
     reader: IncidentReader
     administration: Administration
     judge_address: Callable[[str, str], str | None]
+    idempotency: IdempotencyKeys
     look_ups: LookUps
     couriers: Couriers
     timers: Timers
@@ -188,6 +191,7 @@ class _Adapters:
     client: Client
     store: RedisStore
     desk_store: RedisStore
+    idempotency: RedisIdempotencyKeys
     configuration: Configuration
     mailbox: RedisMailbox
     timers: Timers
@@ -205,6 +209,7 @@ def _adapters(
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
     ids, client = SecretIds(), client_on(pools.paging, replicas=0)
+    command_client = client_on(pools.command)
     http = OutboundHttp(allowed=settings.webhook_allow)
 
     return _Adapters(
@@ -215,7 +220,8 @@ def _adapters(
         channels=_channels(http, clock),
         client=client,
         store=store_on(client),
-        desk_store=store_on(client_on(pools.command)),
+        desk_store=store_on(command_client),
+        idempotency=RedisIdempotencyKeys(command_client),
         configuration=RedisConfiguration(client, clock),
         mailbox=RedisMailbox(
             client_on(pools.ingest),
@@ -245,6 +251,7 @@ def _wire(adapters: _Adapters) -> Installation:
             has_schedules=adapters.settings.on_call_file is None,
         ),
         judge_address=judge,
+        idempotency=adapters.idempotency,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
         timers=adapters.timers,

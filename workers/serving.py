@@ -37,6 +37,7 @@ def context_of(
         reader=installation.reader,
         configuration=installation.configuration,
         administration=installation.administration,
+        idempotency=installation.idempotency,
         clock=installation.clock,
         ids=installation.ids,
         checks=installation.checks,

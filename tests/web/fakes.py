@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import anyio
 from typing_extensions import override
 
+from engine.adapters.memory import ManualClock, MemoryIdempotencyKeys
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Command, Opened
 from engine.core.incident import Decision, Incident, Status
@@ -23,7 +24,6 @@ from engine.directory import (
 from engine.errors import UnknownIncidentError
 from engine.ids import mint
 from engine.ports import (
-    Clock,
     Configuration,
     Entry,
     Ids,
@@ -245,18 +245,6 @@ class FakeConfiguration(Configuration):
         return True
 
 
-class StoppedClock(Clock):
-    """It is always the same time."""
-
-    @override
-    def now(self) -> datetime:
-        return NOW
-
-    @override
-    async def sleep_until(self, at: datetime) -> None:
-        raise NotImplementedError
-
-
 class CountedIds(Ids):
     """Counts, so that every id is another one."""
 
@@ -291,8 +279,13 @@ class World:
     engine: FakeEngine = field(default_factory=FakeEngine)
     reader: FakeReader = field(default_factory=FakeReader)
     configuration: FakeConfiguration = field(default_factory=FakeConfiguration)
+    clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
+    idempotency: MemoryIdempotencyKeys = field(init=False)
     checks: list[FakeCheck] = field(default_factory=lambda: [FakeCheck()])
     checks_failure: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.idempotency = MemoryIdempotencyKeys(self.clock)
 
     async def look(self) -> Sequence[Check]:
         """Run the checks."""
@@ -314,7 +307,8 @@ class World:
             "administration": Administration(
                 configuration=self.configuration, judge_address=self.judge
             ),
-            "clock": StoppedClock(),
+            "idempotency": self.idempotency,
+            "clock": self.clock,
             "ids": CountedIds(),
             "checks": self.look,
             "version": VERSION,

@@ -1,5 +1,7 @@
 """The native API: incidents are listed, shown, acknowledged and resolved."""
 
+from datetime import timedelta
+
 import httpx2
 import pytest
 
@@ -183,7 +185,7 @@ async def test_resolve_twice(client: httpx2.AsyncClient) -> None:
 
 
 async def test_idempotency_key(client: httpx2.AsyncClient, world: World) -> None:
-    """A command that is sent again with its key is the same command, and answers alike."""
+    """Also when its answer is forgotten, a command with its key is the same command."""
     headers = {**ALICE, "Idempotency-Key": "k1"}
     first = await client.post(ACKNOWLEDGE, headers=headers)
     [command] = world.engine.commands
@@ -192,6 +194,7 @@ async def test_idempotency_key(client: httpx2.AsyncClient, world: World) -> None
         Entry(event=said, reason=Reason.COMMENTED),
         Entry(event=command, reason=Reason.ACKNOWLEDGED),
     )
+    world.clock.advance(timedelta(days=1))
     again = await client.post(ACKNOWLEDGE, headers=headers)
 
     assert 200 == again.status_code
@@ -202,6 +205,7 @@ async def test_idempotency_key_of_old(client: httpx2.AsyncClient, world: World) 
     """One that history does not know says that it is a repeated command."""
     headers = {**ALICE, "Idempotency-Key": "k1"}
     await client.post(ACKNOWLEDGE, headers=headers)
+    world.clock.advance(timedelta(days=1))
     world.reader.histories[INCIDENT_ID] = ()
     again = await client.post(ACKNOWLEDGE, headers=headers)
 
@@ -211,14 +215,12 @@ async def test_idempotency_key_of_old(client: httpx2.AsyncClient, world: World) 
 async def test_idempotency_key_names_one_command(
     client: httpx2.AsyncClient, world: World
 ) -> None:
-    """The same key with another command, or from another caller, is another command."""
+    """The same key from another caller names another command."""
     key = {"Idempotency-Key": "k1"}
     await client.post(ACKNOWLEDGE, headers={**ALICE, **key})
     await client.post(ACKNOWLEDGE, headers={**WRITER, **key})
-    answer = await client.post(RESOLVE, headers={**ALICE, **key})
 
-    assert "resolved" == answer.json()["status"]
-    assert 3 == len({command.id for command in world.engine.commands})
+    assert 2 == len({command.id for command in world.engine.commands})
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])

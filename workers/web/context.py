@@ -11,6 +11,7 @@ from engine.core.incident import Decision, Incident
 from engine.ports import (
     Clock,
     Configuration,
+    IdempotencyKeys,
     Ids,
     IncidentReader,
     Receipt,
@@ -81,6 +82,7 @@ class WebContext:
     reader: IncidentReader
     configuration: Configuration
     administration: Administration
+    idempotency: IdempotencyKeys
     clock: Clock
     ids: Ids
     checks: Callable[[], Awaitable[Sequence[Check]]]

@@ -76,6 +76,17 @@ LAST_ADMIN = Kind(HTTPStatus.CONFLICT, "last_admin_token", "Nobody could change 
 CHANGED = Kind(
     HTTPStatus.PRECONDITION_FAILED, "precondition_failed", "It is not as you expect"
 )
+KEY_IN_USE = Kind(
+    HTTPStatus.CONFLICT, "idempotency_key_in_use", "The request is under way"
+)
+KEY_REUSED = Kind(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "idempotency_key_reused",
+    "The key was used for another request",
+)
+ANSWER_NOT_KEPT = Kind(
+    HTTPStatus.CONFLICT, "answer_not_kept", "It was done, its answer is not kept"
+)
 NO_ROUTE = Kind(HTTPStatus.NOT_FOUND, "unknown_path", "No such path")
 NO_METHOD = Kind(
     HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Not by this method"
@@ -197,7 +208,7 @@ class ProblemError(Exception):
 def install(app: FastAPI) -> None:
     """Make the app answer every error as a problem."""
     for error in (ProblemError, EngineError, HTTPException, RequestValidationError):
-        app.add_exception_handler(error, _answer)
+        app.add_exception_handler(error, answer)
 
 
 def to_response(problem: ProblemError) -> Response:
@@ -261,7 +272,8 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def _answer(_request: Request, error: Exception) -> Response:
+async def answer(_request: Request, error: Exception) -> Response:
+    """Answer an error as a problem; one that nobody foresaw is raised again."""
     match error:
         case ProblemError():
             return to_response(error)

@@ -23,6 +23,7 @@ UPKEEP = "rung:upkeep"
 TURNS = "rung:turns"
 TICKET = "rung:ticket:"
 ON_CALL = "rung:on-call:"
+IDEMPOTENCY = "rung:idempotency:"
 HASH_BYTES = 11
 
 OCCURRENCE_SECONDS = 24 * 60 * 60
@@ -30,6 +31,9 @@ PROBE_SECONDS = 10
 UPKEEP_SECONDS = 15
 TICKET_SECONDS = 60 * 60
 ON_CALL_SECONDS = 24 * 60 * 60
+# A key whose run has not ended by then died with its process.
+CLAIM_SECONDS = 60
+ANSWER_SECONDS = 24 * 60 * 60
 # Written with arq's own defaults, and a wake job's by our scripts.
 HEALTH_SECONDS = 11
 IN_PROGRESS_SECONDS = 70
@@ -173,6 +177,13 @@ TABLE = (
         "expires after a day",
         "whom a look-up named last",
         ON_CALL_SECONDS,
+    ),
+    _row(
+        "rung:idempotency:*",
+        "string",
+        "expires after a day",
+        "the answer to a request with an Idempotency-Key",
+        ANSWER_SECONDS,
     ),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(

@@ -27,6 +27,8 @@ class Name(StrEnum):
     HEADS = "heads"
     HISTORY = "history"
     HOLD = "hold"
+    KEY_BEGIN = "key_begin"
+    KEY_END = "key_end"
     LOAD = "load"
     OUT_BEGIN = "out_begin"
     OUT_CLAIM = "out_claim"

@@ -1,11 +1,10 @@
 """Incidents: list them, look at one, acknowledge and resolve it."""
 
-import hashlib
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 
 from engine.core.events import Acknowledged, Resolved
@@ -25,14 +24,15 @@ from workers.web.api.timeline import tell
 from workers.web.auth import ReadToken, WriteToken
 from workers.web.bodies import parse_json, read_body
 from workers.web.context import Context, WebContext
+from workers.web.idempotency import IdempotentRoute, command_id
 from workers.web.problems import documented, invalid
 from workers.web.text import one_line
 
 LIMIT, LIMIT_MAX = 50, 100
-IDEMPOTENCY_KEY_MAX = 255
-_COMMAND_ID_LETTERS = 32
 
-router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
+router = APIRouter(
+    prefix="/v1/incidents", tags=["incidents"], route_class=IdempotentRoute
+)
 
 _READING = (
     HTTPStatus.UNAUTHORIZED,
@@ -56,15 +56,6 @@ _COMMAND_BODY: dict[str, Any] = {
         "content": {"application/json": {"schema": CommandBody.model_json_schema()}},
     }
 }
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=IDEMPOTENCY_KEY_MAX,
-        description="Names this command, so that sending it again changes nothing.",
-    ),
-]
 
 
 @router.get("", responses=documented(*_READING))
@@ -113,14 +104,13 @@ async def acknowledge_incident(
     request: Request,
     context: Context,
     token: WriteToken,
-    idempotency_key: IdempotencyKey = None,
 ) -> CommandAnswer:
     """
     Take an incident: its walks and pages stop.
 
     One that somebody has already stays theirs; the answer says whose.
     """
-    given = _CommandRequest(request, context, token, idempotency_key)
+    given = _CommandRequest(request, context, token)
 
     return await given.carry_out(incident_id, Acknowledged)
 
@@ -135,10 +125,9 @@ async def resolve_incident(
     request: Request,
     context: Context,
     token: WriteToken,
-    idempotency_key: IdempotencyKey = None,
 ) -> CommandAnswer:
     """Close an incident. One that is closed stays as it is."""
-    given = _CommandRequest(request, context, token, idempotency_key)
+    given = _CommandRequest(request, context, token)
 
     return await given.carry_out(incident_id, Resolved)
 
@@ -146,13 +135,10 @@ async def resolve_incident(
 class _CommandRequest:
     """A command as a request states it."""
 
-    def __init__(
-        self, request: Request, context: WebContext, token: Token, key: str | None
-    ) -> None:
+    def __init__(self, request: Request, context: WebContext, token: Token) -> None:
         self._request = request
         self._context = context
         self._token = token
-        self._key = key
 
     async def carry_out(
         self, shown_id: str, make: type[Acknowledged | Resolved]
@@ -196,17 +182,7 @@ class _CommandRequest:
         return named or self._token.user or self._token.name
 
     def _command_id(self, name: str) -> str:
-        """
-        Return the command's id: one for each caller, kind of command and key.
-
-        So the same key on an acknowledge and a resolve means two commands, and a
-        careless key of one caller never swallows another's command.
-        """
-        if self._key is None:
-            return self._context.ids.command_id()
-        parts = f"{self._token.hash}\0{name}\0{self._key}"
-
-        return hashlib.sha256(parts.encode()).hexdigest()[:_COMMAND_ID_LETTERS]
+        return command_id(self._context, self._token, name, self._request)
 
 
 def _read_cursor(before: str) -> str:

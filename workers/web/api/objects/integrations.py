@@ -29,6 +29,7 @@ from workers.web.api.objects.resource import NamedBody, ObjectAnswer, Resource
 from workers.web.api.objects.routes import WRITING, shown_once
 from workers.web.auth import AdminToken
 from workers.web.context import Context
+from workers.web.idempotency import IdempotentRoute
 
 
 class IntegrationBody(NamedBody):
@@ -108,7 +109,9 @@ INTEGRATIONS = Resource(
     with_secret=with_key,
 )
 
-router = APIRouter(prefix="/v1/integrations", tags=["integrations"])
+router = APIRouter(
+    prefix="/v1/integrations", tags=["integrations"], route_class=IdempotentRoute
+)
 
 
 @router.post(

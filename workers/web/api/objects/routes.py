@@ -36,6 +36,7 @@ from workers.web.etags import (
     content_of,
     etag_of,
 )
+from workers.web.idempotency import IdempotentRoute
 from workers.web.openapi import described_body
 from workers.web.problems import FieldError, documented, invalid_body, refused
 
@@ -213,7 +214,9 @@ class Objects:
 
 def router_of(resource: Resource) -> APIRouter:
     """Return the routes of one kind of objects."""
-    router = APIRouter(prefix=f"/v1/{resource.path}", tags=[resource.path])
+    router = APIRouter(
+        prefix=f"/v1/{resource.path}", tags=[resource.path], route_class=IdempotentRoute
+    )
     listed = _list_of(resource)
     objects = Objects(resource, listed)
     body = described_body(resource.body, resource.example)

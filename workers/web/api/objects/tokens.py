@@ -40,6 +40,7 @@ from workers.web.api.objects.routes import (
 from workers.web.auth import AdminToken
 from workers.web.context import Context
 from workers.web.etags import Reading, Removing, content_of, etag_of
+from workers.web.idempotency import IdempotentRoute
 from workers.web.openapi import described_body
 
 
@@ -111,7 +112,7 @@ class TokenList(BaseModel):
     next: str | None
 
 
-router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
+router = APIRouter(prefix="/v1/tokens", tags=["tokens"], route_class=IdempotentRoute)
 
 
 @router.get("", response_model=TokenList, responses=LISTING)
