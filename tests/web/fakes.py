@@ -215,10 +215,18 @@ class FakeReader(IncidentReader):
 
 @dataclass(slots=True)
 class FakeConfiguration(Configuration):
-    """A directory that a test can change, or take away."""
+    """
+    A directory that a test can change, or take away.
+
+    Attributes:
+        meddling: What somebody else changes right before each change, the last first.
+    """
 
     directory: Directory = field(default_factory=a_directory)
     failure: Exception | None = None
+    meddling: list[Mapping[str, object]] = field(
+        default_factory=list[Mapping[str, object]]
+    )
 
     @override
     async def read(self) -> Directory:
@@ -237,6 +245,9 @@ class FakeConfiguration(Configuration):
 
     @override
     async def change(self, before: Directory, after: Directory) -> bool:
+        if self.meddling:
+            update = {**self.meddling.pop(), "version": self.directory.version + 1}
+            self.directory = self.directory.model_copy(update=update)
         if before.version != (await self.latest()).version:
             return False
         version = before.version + 1
