@@ -562,7 +562,7 @@ async def _ids_below(client: httpx2.AsyncClient, template: str) -> list[str]:
     if "{" not in template:
         return [""]
     listed = await client.get(template.split("/{", maxsplit=1)[0], headers=ADMIN)
-    objects = next(iter(listed.json().values()), [])
+    objects: list[dict[str, str]] = next(iter(listed.json().values()), [])
 
     return [one["id"] for one in objects] if listed.status_code == 200 else []
 

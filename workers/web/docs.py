@@ -82,7 +82,7 @@ def _rows_by_tag(document: Mapping[str, Any]) -> Mapping[str, list[str]]:
             cells = (
                 f"<code>{escape(method.upper())}</code>",
                 f"<code>{escape(path)}</code>",
-                escape(operation.get("description", operation.get("summary", ""))),
+                escape(_told_of(operation)),
                 escape(", ".join(_parameters(operation))),
                 escape(", ".join(operation["responses"])),
             )
@@ -90,6 +90,13 @@ def _rows_by_tag(document: Mapping[str, Any]) -> Mapping[str, list[str]]:
             rows.setdefault(tag, [HEADINGS]).append(f"<tr>{row}</tr>\n")
 
     return rows
+
+
+def _told_of(operation: Mapping[str, Any]) -> str:
+    """Return its name and what it does, in that order."""
+    told = (operation.get("summary", ""), operation.get("description", ""))
+
+    return ". ".join(one for one in told if one)
 
 
 def _parameters(operation: Mapping[str, Any]) -> Iterator[str]:

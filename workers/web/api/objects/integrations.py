@@ -26,7 +26,7 @@ from policies.steps import NO_TIME
 from policies.targets import Name
 from workers.secrets import new_key
 from workers.web.api.objects.resource import NamedBody, ObjectAnswer, Resource
-from workers.web.api.objects.routes import WRITING, shown_once
+from workers.web.api.objects.routes import CHANGING, shown_once
 from workers.web.auth import AdminToken
 from workers.web.context import Context
 from workers.web.idempotency import IdempotentRoute
@@ -117,7 +117,7 @@ router = APIRouter(
 @router.post(
     "/{object_id}/key",
     response_model=NewIntegrationAnswer,
-    responses=WRITING,
+    responses=CHANGING,
 )
 async def change_key(object_id: str, context: Context, token: AdminToken) -> Response:
     """

@@ -124,6 +124,13 @@ class Resource:
         return WORDS[self.kind]
 
     @property
+    def one(self) -> str:
+        """What people call one of them, with its article."""
+        article = "an" if self.word.startswith(("i", "ur")) else "a"
+
+        return f"{article} {self.word}"
+
+    @property
     def plural(self) -> str:
         """What the list of them is called in an answer."""
         return self.path.replace("-", "_")

@@ -63,8 +63,13 @@ LISTING = {**WITH_ETAG, **CACHED, **documented(*_ALWAYS)}
 READING = {**WITH_ETAG, **CACHED, **documented(*_ALWAYS, HTTPStatus.NOT_FOUND)}
 MAKING = documented(*_ALWAYS, *_OF_BODIES, HTTPStatus.CONFLICT)
 REPLACING = {**MAKING, **documented(HTTPStatus.PRECONDITION_FAILED)}
-WRITING = documented(*_ALWAYS, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
-REMOVING = {**WRITING, **documented(HTTPStatus.PRECONDITION_FAILED)}
+CHANGING = {**MAKING, **documented(HTTPStatus.NOT_FOUND)}
+REMOVING = documented(
+    *_ALWAYS,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
+)
 
 Body = TypeVar("Body", bound=BaseModel)
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="At most so many.")]
@@ -88,7 +93,7 @@ class Objects:
         limit: Limit = LIMIT,
         after: After = None,
     ) -> Response:
-        """List them, ordered by id."""
+        """List all there are, ordered by id."""
         directory = await context.configuration.latest()
         known = directory.objects(self.resource.kind)
         ids, following = part_of(sorted(known), limit, after)
@@ -220,7 +225,6 @@ def router_of(resource: Resource) -> APIRouter:
     listed = _list_of(resource)
     objects = Objects(resource, listed)
     body = described_body(resource.body, resource.example)
-    word = resource.word
     first = resource.first_answer or resource.answer
     created: dict[int | str, Any] = {
         HTTPStatus.CREATED: {"model": first, "headers": CREATED_HEADERS}
@@ -229,7 +233,7 @@ def router_of(resource: Resource) -> APIRouter:
         "",
         objects.list_all,
         methods=["GET"],
-        summary=f"List: {word}",
+        summary=f"List {resource.path.replace('-', ' ')}",
         response_model=listed,
         responses=LISTING,
     )
@@ -237,7 +241,7 @@ def router_of(resource: Resource) -> APIRouter:
         "",
         objects.make,
         methods=["POST"],
-        summary=f"Make: {word}",
+        summary=f"Make {resource.one}",
         status_code=HTTPStatus.CREATED,
         response_model=first,
         responses={**MAKING, **created},
@@ -247,7 +251,7 @@ def router_of(resource: Resource) -> APIRouter:
         "/{object_id}",
         objects.show,
         methods=["GET"],
-        summary=f"Show: {word}",
+        summary=f"Show {resource.one}",
         response_model=resource.answer,
         responses=READING,
     )
@@ -255,7 +259,7 @@ def router_of(resource: Resource) -> APIRouter:
         "/{object_id}",
         objects.put,
         methods=["PUT"],
-        summary=f"Make or replace: {word}",
+        summary=f"Make or replace {resource.one}",
         response_model=resource.answer,
         responses={**WITH_ETAG, **REPLACING, **created},
         openapi_extra=body,
@@ -264,7 +268,7 @@ def router_of(resource: Resource) -> APIRouter:
         "/{object_id}",
         objects.remove,
         methods=["DELETE"],
-        summary=f"Remove: {word}",
+        summary=f"Remove {resource.one}",
         status_code=HTTPStatus.NO_CONTENT,
         responses=REMOVING,
     )
