@@ -6,7 +6,8 @@ which it entered the first. What it takes to go that way is kept, so that two po
 which hand over to each other by day and by night, or by metadata, are no loop.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -14,7 +15,6 @@ from typing import TypeAlias
 
 from policies.lint.course import Policies, led_to, pauses
 from policies.lint.finding import Code, Finding
-from policies.metadata import ListedValue
 from policies.policy import Policy
 from policies.steps import (
     MetadataBranchStep,
@@ -28,10 +28,12 @@ from policies.steps import (
 from policies.windows import Window
 
 # Of a walk no more policies are entered; and lint ends, however many ways there are.
-DEPTH_MAX, WAYS_MAX = 10, 1_000
+DEPTH_MAX, WAYS_MAX = 10, 200
 # Two weeks, in winter and in summer: windows come again within one.
 WEEKS = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 7, 6, tzinfo=UTC))
 A_WEEK = timedelta(days=7)
+
+_Value: TypeAlias = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class _HasValue:
     """The metadata has one of some values under a key, or it has none of them."""
 
     key: str
-    values: frozenset[ListedValue]
+    values: frozenset[_Value]
     holds: bool
 
 
@@ -69,8 +71,7 @@ def check_loops(policies: Policies) -> Iterator[Finding]:
     for name in policies:
         if name not in led_to([edge.to for edge in edges[name]], policies):
             continue
-        search = _Search(edges=edges, order=order, start=name)
-        way = search.way_back()
+        way = _way_back(name, edges, order)
         if way is not None:
             names = " -> ".join([name, *(edge.to for edge in way)])
             text = (
@@ -118,47 +119,39 @@ def _condition(step: TimeBranchStep | MetadataBranchStep, *, holds: bool) -> _Co
     if isinstance(step, TimeBranchStep):
         return _InWindow(window=step.window, holds=holds)
 
-    return _HasValue(key=step.key, values=frozenset(step.values), holds=holds)
+    values = frozenset((one.type, one.value, one.id) for one in step.values)
+
+    return _HasValue(key=step.key, values=values, holds=holds)
 
 
-class _Search:
-    """Looks for a way from a policy back to itself, through later ones only."""
-
-    def __init__(
-        self, *, edges: dict[str, list[_Edge]], order: dict[str, int], start: str
-    ) -> None:
-        self._edges = edges
-        self._order = order
-        self._start = start
-        self._left = WAYS_MAX
-
-    def way_back(self) -> list[_Edge] | None:
-        """Return the edges of a way back; None if there is none."""
-        return self._from(self._start, [], {self._start}, ())
-
-    def _from(
-        self, name: str, way: list[_Edge], passed: set[str], met: _Conditions
-    ) -> list[_Edge] | None:
-        for edge in self._edges[name]:
-            if len(way) == DEPTH_MAX or self._left <= 0:
-                return None
-            self._left -= 1
-            conditions = (*met, *edge.conditions)
-            # A policy that leads to itself is another finding.
-            if edge.to == name or not _can_hold(conditions):
+def _way_back(
+    start: str, edges: Mapping[str, Sequence[_Edge]], order: Mapping[str, int]
+) -> tuple[_Edge, ...] | None:
+    """Return the shortest way from a policy back to itself, through later ones only."""
+    ways: deque[tuple[_Edge, ...]] = deque([()])
+    left = WAYS_MAX
+    while ways and left:
+        way = ways.popleft()
+        passed = {start, *(edge.to for edge in way)}
+        for edge in edges[way[-1].to if way else start]:
+            longer = (*way, edge)
+            # One that leads to itself is another finding.
+            is_back = bool(way) and edge.to == start
+            is_new = edge.to not in passed and order[edge.to] > order[start]
+            if not (is_back or is_new) or not left:
                 continue
-            if edge.to == self._start:
-                return [*way, edge]
-            if edge.to in passed or self._order[edge.to] < self._order[self._start]:
+            left -= 1
+            if not _can_hold([one for each in longer for one in each.conditions]):
                 continue
-            found = self._from(edge.to, [*way, edge], passed | {edge.to}, conditions)
-            if found is not None:
-                return found
+            if is_back:
+                return longer
+            if len(longer) < DEPTH_MAX:
+                ways.append(longer)
 
-        return None
+    return None
 
 
-def _can_hold(conditions: _Conditions) -> bool:
+def _can_hold(conditions: Sequence[_Condition]) -> bool:
     """Tell whether all conditions may hold in one instant of one incident."""
     values = [one for one in conditions if isinstance(one, _HasValue)]
     windows = [one for one in conditions if isinstance(one, _InWindow)]
@@ -174,7 +167,7 @@ def _may_have(conditions: Sequence[_HasValue]) -> bool:
     wanted = [one.values for one in conditions if one.holds]
     if not wanted:
         return True
-    refused = frozenset[ListedValue]().union(
+    refused = frozenset[_Value]().union(
         *(one.values for one in conditions if not one.holds)
     )
 

