@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import anyio
@@ -37,6 +38,7 @@ from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
 from engine.adapters.redis.upkeep import RedisUpkeep
+from engine.directory import WEBHOOKS
 from engine.errors import StoreUnavailableError
 from engine.ports import (
     Channel,
@@ -63,6 +65,8 @@ SOCKET_SECONDS_MAX = 5
 CONNECT_SECONDS_MAX = 2
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
 NONCE_BITS = 32
+CONSOLE = "console"
+CHANNELS = (CONSOLE, WEBHOOKS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -315,8 +319,8 @@ def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, ids: Ids) -> ArqTim
 
 def _channels(http: OutboundHttp, clock: Clock) -> dict[str, Channel]:
     return {
-        "console": ConsoleChannel(sys.stdout),
-        "webhook": WebhookChannel(http, clock),
+        CONSOLE: ConsoleChannel(sys.stdout),
+        WEBHOOKS: WebhookChannel(http, clock),
     }
 
 
@@ -346,6 +350,13 @@ def _lookup(
         return StaticFileLookup(settings.on_call_file, clock)
 
     return TableLookup(configuration)
+
+
+def configured_channels() -> frozenset[str]:
+    """Return the names of the channels that processes of this installation send by."""
+    plugins = entry_points(group="rung.channels")
+
+    return frozenset({*CHANNELS, *(plugin.name for plugin in plugins)})
 
 
 def check_on_call_file(path: Path) -> None:
