@@ -104,6 +104,8 @@ def file_schema() -> Mapping[str, Any]:
     key = {"type": "string", "pattern": f"^{SECRET.pattern}$"}
     integration["properties"]["key"] = _or_environment(key)
     _only_known_steps(shapes)
+    # A text stands for itself.
+    shapes["ListedValue"] = {"anyOf": [{"type": "string"}, shapes["ListedValue"]]}
 
     return {"$schema": DIALECT, **schema}
 
