@@ -202,6 +202,19 @@ PAIRS: list[tuple[Code, str, dict[str, Any], dict[str, Any]]] = [
         of(PAGE, PAGE | {"channels": ["sms"]}),
     ),
     (
+        Code.NO_TIME_TO_ANSWER,
+        "steps[1]",
+        of(PAGE, PAGE),
+        of(PAGE, PAGE | {"wait_until": {"time": "07:45"}}),
+    ),
+    (
+        Code.BRANCH_NEVER_TAKEN,
+        "steps[2]",
+        of(on_env("a"), {"kind": "instructions", "text": "look"}, on_env("a"), PAGE),
+        # While a gate holds, the metadata may become another.
+        of(on_env("a"), {"kind": "time_gate", "window": DAY}, on_env("a"), PAGE),
+    ),
+    (
         Code.LATE_FIRST_PAGE,
         "steps[1]",
         of(WAIT, PAGE | {"wait_before": "11m"}),
@@ -507,6 +520,15 @@ def test_default_schedule(team: str | None) -> None:
 
     assert (Code.NOBODY_BEHIND_TARGET, "two") == (told.code, told.policy)
     assert "default schedule" in told.text
+
+
+def test_default_schedule_of_catch_all() -> None:
+    """To the catch-all policy come the incidents of every team."""
+    around = replace(AROUND, starts={"one": frozenset({"old"})}, catch_all="two")
+
+    assert [(Code.NOBODY_BEHIND_TARGET, "two", "steps[0].targets[0]")] == found(
+        around, one=of(PAGE), two=to("schedule")
+    )
 
 
 def test_schedules_elsewhere() -> None:
