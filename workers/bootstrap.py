@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import anyio
@@ -437,6 +438,13 @@ def judge_address(
         return str(error)
 
     return None
+
+
+def configured_channels() -> frozenset[str]:
+    """Return the names of the channels that processes of this installation send by."""
+    plugins = entry_points(group="rung.channels")
+
+    return frozenset({*CHANNELS, *(plugin.name for plugin in plugins)})
 
 
 def check_on_call_file(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import configuring, processes, tokens
+from workers.cli import checking, configuring, processes, routing, tokens
 from workers.cli.common import version as version_of_rung
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
 app.add_typer(processes.app)
 app.add_typer(configuring.app)
 app.add_typer(tokens.app, name="token")
+app.add_typer(checking.app)
+app.add_typer(routing.app, name="route")
 
 
 def main() -> None:
