@@ -43,7 +43,7 @@ from engine.directory import (
     UserGroup,
 )
 from engine.errors import UnreadableError
-from engine.ports import Entry, KnownOnCall, RoutedAlert, Summary
+from engine.ports import Entry, KnownOnCall, Routed, Summary
 from policies.policy import Policy, Snapshot
 from policies.steps import LENIENT
 
@@ -120,19 +120,19 @@ def decode_incident(
         raise UnreadableError("incident", str(error)) from error
 
 
-def encode_mail(content: RoutedAlert | Event) -> bytes:
+def encode_mail(content: Routed | Event) -> bytes:
     """Write a piece of mail."""
     return _packed(_tagged(content))
 
 
-def decode_mail(data: bytes) -> RoutedAlert | Event:
+def decode_mail(data: bytes) -> Routed | Event:
     """
     Read a piece of mail.
 
     Raises:
         UnreadableError: If the data is damaged or of a newer version.
     """
-    content: RoutedAlert | Event = _content("mail", _read("mail", data))
+    content: Routed | Event = _content("mail", _read("mail", data))
 
     return content
 
@@ -325,7 +325,7 @@ def _object(kind: ObjectKind, data: bytes) -> Any:
     return OBJECTS[kind].validate_json(_body(kind.value, data), context=LENIENT)
 
 
-def _tagged(content: RoutedAlert | Event) -> dict[str, Any]:
+def _tagged(content: Routed | Event) -> dict[str, Any]:
     letter = LETTERS[type(content)]
 
     return {LETTER: letter, **CONTENTS[letter].write(content)}

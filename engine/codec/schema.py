@@ -50,7 +50,13 @@ from engine.core.incident import (
     Walk,
 )
 from engine.directory import Rule
-from engine.ports import KnownOnCall, OnCall, RoutedAlert, Summary
+from engine.ports import (
+    KnownOnCall,
+    OnCall,
+    RoutedAcknowledgement,
+    RoutedAlert,
+    Summary,
+)
 
 VERSION = 1
 
@@ -207,6 +213,7 @@ SEND = Shape(
 ON_CALL = Shape(OnCall, people="p", reason="r", source="s", until="u")
 KNOWN_ON_CALL = Shape(KnownOnCall, (ON_CALL,), answer="a", at="@")
 ROUTED = Shape(RoutedAlert, (ALERT,), alert="a", integration="n", key="k")
+ROUTED_ACKNOWLEDGEMENT = Shape(RoutedAcknowledgement, id="i", integration="n", key="k")
 SUMMARY = Shape(
     Summary,
     id="i",
@@ -304,6 +311,7 @@ CONTENTS: dict[str, Shape[Any]] = {
     "n": Shape(Commented, at="@", id="i", by="b", text="x"),
     "ne": Shape(CommentEdited, at="@", id="i", by="b", comment="c", text="x"),
     "m": ROUTED,
+    "mk": ROUTED_ACKNOWLEDGEMENT,
 }
 LETTERS = {shape.cls: letter for letter, shape in CONTENTS.items()}
 

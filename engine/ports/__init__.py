@@ -8,7 +8,15 @@ tests/contract that every adapter passes, the in-memory one too.
 from engine.ports.channels import Channel, DeliveryResult, Notification
 from engine.ports.clock import Clock, Ids
 from engine.ports.configuration import Configuration
-from engine.ports.mailbox import Answer, Mailbox, Posting, Receipt, RoutedAlert
+from engine.ports.mailbox import (
+    Answer,
+    Mailbox,
+    Posting,
+    Receipt,
+    Routed,
+    RoutedAcknowledgement,
+    RoutedAlert,
+)
 from engine.ports.outbox import Delivery, Outbox, Room, UnderWay
 from engine.ports.people import (
     KnownOnCall,
@@ -63,6 +71,8 @@ __all__ = [
     "Receipt",
     "Repair",
     "Room",
+    "Routed",
+    "RoutedAcknowledgement",
     "RoutedAlert",
     "Stored",
     "Summary",

@@ -39,7 +39,7 @@ from engine.core.reasons import Reason
 from engine.core.running import TELL_PAGE
 from engine.directory import WEBHOOKS
 from engine.ids import show_incident_id
-from engine.ports import Claimed, Commit, Entry, Mail, RoutedAlert
+from engine.ports import Claimed, Commit, Entry, Mail, Routed, RoutedAlert
 from engine.service.addresses import with_provider
 from engine.service.directions import Directions, Unanswered
 from engine.service.responders import PLACE
@@ -87,7 +87,7 @@ class Settlement:
     repeats: int = 0
     not_before: datetime | None = None
     owed_since: datetime | None = None
-    follow_ups: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
+    follow_ups: list[Routed] = field(default_factory=list[Routed])
     unanswered: list[Unanswered] = field(default_factory=list[Unanswered])
     wanted: TakeTurn | None = None
     _moves: list[tuple[Status, Reason]] = field(

@@ -14,7 +14,7 @@ from engine.ports import (
     Ids,
     IncidentReader,
     Receipt,
-    RoutedAlert,
+    Routed,
 )
 
 BODY_BYTES_MAX = 1 << 20
@@ -26,8 +26,8 @@ CHECKS_TIMEOUT_SECONDS = 5.0
 class Engine(Protocol):
     """What the web asks of the engine; it neither decides nor sends by itself."""
 
-    async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
-        """Store alerts: when this returns, each of them will be decided."""
+    async def ingest(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
+        """Store notices: when this returns, each of them will be decided."""
         ...
 
     async def obey(self, incident_id: str, command: Command) -> Decision:
