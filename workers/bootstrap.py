@@ -33,6 +33,7 @@ from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
 from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.purge import Purge
+from engine.adapters.redis.rejected import RedisRejectedEvents
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
@@ -46,6 +47,7 @@ from engine.ports import (
     Ids,
     IncidentReader,
     OnCallLookup,
+    RejectedEvents,
     Timers,
 )
 from engine.service import Caretaker, Couriers, Engine, LookUps
@@ -83,6 +85,7 @@ class Installation:
     engine: Engine
     desk: Engine
     reader: IncidentReader
+    rejected_events: RejectedEvents
     look_ups: LookUps
     couriers: Couriers
     timers: Timers
@@ -184,6 +187,7 @@ class _Adapters:
     configuration: Configuration
     mailbox: RedisMailbox
     timers: Timers
+    rejected_events: RejectedEvents
 
 
 def _adapters(
@@ -217,6 +221,7 @@ def _adapters(
             shards=settings.shards,
             memory_limit_bytes=settings.memory_limit,
         ),
+        rejected_events=RedisRejectedEvents(client_on(pools.command, replicas=0)),
         timers=_timers(Sweep(client, shards=settings.shards), clock, redis_url, ids),
     )
 
@@ -231,6 +236,7 @@ def _wire(adapters: _Adapters) -> Installation:
         engine=engine,
         desk=replace(engine, store=adapters.desk_store),
         reader=adapters.store,
+        rejected_events=adapters.rejected_events,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
         timers=adapters.timers,

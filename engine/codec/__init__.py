@@ -21,6 +21,7 @@ from engine.codec.schema import (
     KNOWN_ON_CALL,
     LETTERS,
     RECORD,
+    REJECTED,
     SEND,
     SUMMARY,
     VERSION,
@@ -43,7 +44,7 @@ from engine.directory import (
     UserGroup,
 )
 from engine.errors import UnreadableError
-from engine.ports import Entry, KnownOnCall, Routed, Summary
+from engine.ports import Entry, KnownOnCall, RejectedEvent, Routed, Summary
 from policies.policy import Policy, Snapshot
 from policies.steps import LENIENT
 
@@ -236,6 +237,21 @@ def decode_summary(data: bytes) -> Summary:
         UnreadableError: If the data is damaged or of a newer version.
     """
     return _shaped("summary", SUMMARY, data)
+
+
+def encode_rejected(event: RejectedEvent) -> bytes:
+    """Write what was rejected; over 200 bytes it is deflated."""
+    return _packed(REJECTED.write(event))
+
+
+def decode_rejected(data: bytes) -> RejectedEvent:
+    """
+    Read what was rejected.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("rejected event", REJECTED, data)
 
 
 def encode_on_call(known: KnownOnCall) -> bytes:

@@ -53,6 +53,7 @@ from engine.directory import Rule
 from engine.ports import (
     KnownOnCall,
     OnCall,
+    RejectedEvent,
     RoutedAcknowledgement,
     RoutedAlert,
     Summary,
@@ -214,6 +215,16 @@ ON_CALL = Shape(OnCall, people="p", reason="r", source="s", until="u")
 KNOWN_ON_CALL = Shape(KnownOnCall, (ON_CALL,), answer="a", at="@")
 ROUTED = Shape(RoutedAlert, (ALERT,), alert="a", integration="n", key="k")
 ROUTED_ACKNOWLEDGEMENT = Shape(RoutedAcknowledgement, id="i", integration="n", key="k")
+REJECTED = Shape(
+    RejectedEvent,
+    at="@",
+    source="s",
+    integration="n",
+    reason="y",
+    detail="x",
+    size="z",
+    body="b",
+)
 SUMMARY = Shape(
     Summary,
     id="i",

@@ -27,6 +27,7 @@ from engine.ports.people import (
     Turn,
     Turns,
 )
+from engine.ports.rejected import RejectedEvent, RejectedEvents
 from engine.ports.store import (
     Claimed,
     Commit,
@@ -69,6 +70,8 @@ __all__ = [
     "Posting",
     "Purged",
     "Receipt",
+    "RejectedEvent",
+    "RejectedEvents",
     "Repair",
     "Room",
     "Routed",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import anyio
 from typing_extensions import override
 
+from engine.adapters.memory import MemoryRejectedEvents
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Command, Opened
 from engine.core.incident import Decision, Incident, Status
@@ -30,6 +31,8 @@ from engine.ports import (
     IncidentReader,
     Posting,
     Receipt,
+    Routed,
+    RoutedAcknowledgement,
     RoutedAlert,
     Summary,
 )
@@ -48,6 +51,9 @@ GONE_SECRET = "canary-gone-secret"  # noqa: S105 - a fake one
 INCIDENT_ID = mint(NOW, 3, 5)
 SHOWN_ID = f"inc_{INCIDENT_ID}"
 INGEST_PATH = f"/ingest/alertmanager/{INGEST_KEY}"
+ROUTING_KEY = "canary-routing-key"
+INGEST_SECRET = "canary-ingest-secret"  # noqa: S105 - a fake one
+ADMIN_SECRET = "canary-admin-secret"  # noqa: S105 - a fake one
 
 
 def a_token(secret: str, name: str, *scopes: Scope, user: str | None = None) -> Token:
@@ -141,21 +147,28 @@ class FakeEngine:
 
     incidents: dict[str, Incident] = field(default_factory=dict[str, Incident])
     received: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
+    acknowledged: list[RoutedAcknowledgement] = field(
+        default_factory=list[RoutedAcknowledgement]
+    )
     commands: list[Command] = field(default_factory=list[Command])
     failure: Exception | None = None
     held_up: anyio.Event | None = None
     posting: Posting = Posting.OPENED
 
-    async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+    async def ingest(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
         """Note the alerts; each key opens an incident."""
         if self.failure:
             raise self.failure
         if self.held_up:
             await self.held_up.wait()
-        self.received += alerts
+        for one in notices:
+            if isinstance(one, RoutedAlert):
+                self.received.append(one)
+            else:
+                self.acknowledged.append(one)
         found = None if self.posting is Posting.LATE else INCIDENT_ID
 
-        return [Receipt(posting=self.posting, incident_id=found) for _ in alerts]
+        return [Receipt(posting=self.posting, incident_id=found) for _ in notices]
 
     async def obey(self, incident_id: str, command: Command) -> Decision:
         """Decide a command and keep what comes of it."""
@@ -289,6 +302,7 @@ class World:
     engine: FakeEngine = field(default_factory=FakeEngine)
     reader: FakeReader = field(default_factory=FakeReader)
     configuration: FakeConfiguration = field(default_factory=FakeConfiguration)
+    rejected_events: MemoryRejectedEvents = field(default_factory=MemoryRejectedEvents)
     checks: list[FakeCheck] = field(default_factory=lambda: [FakeCheck()])
     checks_failure: Exception | None = None
 
@@ -307,6 +321,7 @@ class World:
             "configuration": self.configuration,
             "clock": StoppedClock(),
             "ids": CountedIds(),
+            "rejected_events": self.rejected_events,
             "checks": self.look,
             "version": VERSION,
             **changes,

@@ -14,6 +14,7 @@ from engine.ports import (
     Ids,
     IncidentReader,
     Receipt,
+    RejectedEvents,
     Routed,
 )
 
@@ -80,6 +81,7 @@ class WebContext:
     configuration: Configuration
     clock: Clock
     ids: Ids
+    rejected_events: RejectedEvents
     checks: Callable[[], Awaitable[Sequence[Check]]]
     version: str
     body_bytes_max: int = BODY_BYTES_MAX

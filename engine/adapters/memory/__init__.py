@@ -11,6 +11,7 @@ from engine.adapters.memory.clock import CountingIds, ManualClock
 from engine.adapters.memory.configuration import MemoryConfiguration
 from engine.adapters.memory.last_known import MemoryLastKnown
 from engine.adapters.memory.outbox import MemoryOutbox
+from engine.adapters.memory.rejected import MemoryRejectedEvents
 from engine.adapters.memory.store import MemoryStore
 from engine.adapters.memory.timers import MemoryTimers
 from engine.adapters.memory.turns import MemoryTurns
@@ -23,6 +24,7 @@ __all__ = [
     "MemoryConfiguration",
     "MemoryLastKnown",
     "MemoryOutbox",
+    "MemoryRejectedEvents",
     "MemoryStore",
     "MemoryTimers",
     "MemoryTurns",

@@ -23,6 +23,7 @@ UPKEEP = "rung:upkeep"
 TURNS = "rung:turns"
 TICKET = "rung:ticket:"
 ON_CALL = "rung:on-call:"
+REJECTED = "rung:rejected"
 HASH_BYTES = 11
 
 OCCURRENCE_SECONDS = 24 * 60 * 60
@@ -30,6 +31,7 @@ PROBE_SECONDS = 10
 UPKEEP_SECONDS = 15
 TICKET_SECONDS = 60 * 60
 ON_CALL_SECONDS = 24 * 60 * 60
+REJECTED_SECONDS = 30 * 24 * 60 * 60
 # Written with arq's own defaults, and a wake job's by our scripts.
 HEALTH_SECONDS = 11
 IN_PROGRESS_SECONDS = 70
@@ -173,6 +175,20 @@ TABLE = (
         "expires after a day",
         "whom a look-up named last",
         ON_CALL_SECONDS,
+    ),
+    _row(
+        REJECTED,
+        "list",
+        "the last 100, for 30 days",
+        "what came under nobody's key",
+        REJECTED_SECONDS,
+    ),
+    _row(
+        REJECTED + ":*",
+        "list",
+        "the last 100, for 30 days",
+        "what was refused, by integration",
+        REJECTED_SECONDS,
     ),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from workers.web.api import incidents
+from workers.web.api import incidents, rejected
 
 router = APIRouter()
 router.include_router(incidents.router)
+router.include_router(rejected.router)
