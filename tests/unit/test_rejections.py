@@ -30,10 +30,13 @@ class Elapsed:
 class Away(MemoryRejectedEvents):
     """Keeps nothing."""
 
+    def __init__(self, failure: Exception | None = None) -> None:
+        super().__init__()
+        self._failure = failure or StoreUnavailableError("down")
+
     @override
     async def keep(self, event: RejectedEvent) -> None:
-        message = "down"
-        raise StoreUnavailableError(message)
+        raise self._failure
 
 
 class Timeless(ManualClock):
@@ -108,9 +111,12 @@ async def test_writes_on() -> None:
     assert ["it"] == await details(kept)
 
 
-async def test_not_kept() -> None:
+@pytest.mark.parametrize(
+    "failure", [StoreUnavailableError("down"), RuntimeError("a bug")]
+)
+async def test_not_kept(failure: Exception) -> None:
     """If it cannot be written, that is logged, and the next one is tried."""
-    rejections = Rejections(Away(), ManualClock(NOW))
+    rejections = Rejections(Away(failure), ManualClock(NOW))
     note(rejections)
     note(rejections)
     with capture_logs() as lines:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import httpx2
 import orjson
 import pytest
@@ -228,6 +229,22 @@ async def test_our_fault(
     await client.post(GENERIC_PATH, json={"title": "x"})
 
     assert [] == await listed(app, client)
+
+
+@pytest.mark.parametrize("path", [INGEST_PATH, "/v2/enqueue"])
+async def test_slow_body(world: World, path: str) -> None:
+    """Nor is what came too slowly: it is answered 503, and comes again."""
+    app = create_app(world.context(patience_seconds=0.05))
+    sent: list[dict[str, object]] = []
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    await app(RawRequest(path).scope, anyio.sleep_forever, send)  # type: ignore[arg-type] # it never returns
+    await written(app)
+
+    assert 503 == sent[0]["status"]
+    assert [] == list(await world.rejected_events.latest([None, "alertmanager"], 10))
 
 
 async def test_accepted(app: FastAPI, client: httpx2.AsyncClient) -> None:

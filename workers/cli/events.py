@@ -51,7 +51,12 @@ def rejected(
 
     events = on_store(read)
     if as_json:
-        print_json([{**asdict(event), "at": event.at.isoformat()} for event in events])
+        print_json(
+            [
+                {**asdict(event), "at": event.at.isoformat().replace("+00:00", "Z")}
+                for event in events
+            ]
+        )
         return
     print_table(
         {

@@ -123,7 +123,7 @@ class Rejections:
             self._has_some = anyio.Event()
         try:
             await self._kept.keep(event)
-        except EngineError as error:
+        except Exception as error:  # noqa: BLE001 - nothing here may end the process
             log.warning("rejected_event.not_kept", error=str(error))
 
 

@@ -8,14 +8,14 @@ from workers.web.text import clean, one_line
 TITLE_MAX = 255
 MESSAGE_MAX = 4_000
 # What senders call a state, in lower case without blanks, hyphens and underscores.
-_FIRING = frozenset(
+FIRING = frozenset(
     {
         "active", "alarm", "alert", "alerting", "critical", "degraded", "down", "error",
         "failed", "failing", "firing", "nodata", "open", "opened", "problem", "trigger",
         "triggered", "unknown", "warning",
     }
 )  # fmt: skip
-_RESOLVED = frozenset(
+RESOLVED = frozenset(
     {
         "clear", "cleared", "close", "closed", "healthy", "inactive", "normal", "ok",
         "okay", "recovered", "recovery", "resolve", "resolved", "up",
@@ -28,10 +28,10 @@ def status_of(word: str) -> AlertStatus | None:
     plain = word.strip().lower()
     for mark in (" ", "-", "_"):
         plain = plain.replace(mark, "")
-    if plain in _FIRING:
+    if plain in FIRING:
         return AlertStatus.FIRING
 
-    return AlertStatus.RESOLVED if plain in _RESOLVED else None
+    return AlertStatus.RESOLVED if plain in RESOLVED else None
 
 
 def title_of(candidates: Iterable[str | None]) -> str:
