@@ -16,7 +16,7 @@ from tests.web.fakes import ROUTING_KEY, World
 from tests.web.senders import KEYS, with_all_senders
 from workers.web.bodies import Json
 from workers.web.context import BODY_BYTES_MAX
-from workers.web.ingest.pagerduty import Event, read_event
+from workers.web.ingest.pagerduty_events import Event, read_event
 
 ENQUEUE = "/v2/enqueue"
 

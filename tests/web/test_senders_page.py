@@ -16,6 +16,7 @@ from tests.web.senders import KEYS, with_all_senders
 from workers.web.context import BODY_BYTES_MAX
 from workers.web.ingest import generic, grafana, pagerduty
 from workers.web.ingest.addresses import SENDERS
+from workers.web.ingest.pagerduty_events import LABELS
 from workers.web.ingest.texts import FIRING, RESOLVED, status_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "senders.md").read_text(encoding="utf-8")
@@ -119,7 +120,7 @@ def named_in(heading: str) -> set[str]:
 
 def test_fields() -> None:
     """Every field that is read has its row."""
-    labels = {f"payload.{name}" for name in pagerduty.LABELS}
+    labels = {f"payload.{name}" for name in LABELS}
 
     assert generic.KNOWN == named_in("Anything else")
     assert labels < named_in("PagerDuty")
