@@ -30,7 +30,7 @@ from policies.durations import parse_duration
 from policies.policy import Policy
 from policies.steps import LENIENT
 from policies.targets import target_of
-from tests.support.driver import MIDNIGHT, Driver, a_user
+from tests.support.driver import MIDNIGHT, Driver, Word, a_user
 
 SCENARIOS = sorted(Path(__file__).parent.glob("scenarios/*.txt"))
 
@@ -176,8 +176,10 @@ class Scenario:
                 return await self._alert(key, rest, fires=True)
             case "resolved-alert", [key, *rest]:
                 return await self._alert(key, rest, fires=False)
-            case "backlog", notices:
-                return await driver.backlog([_notice(notice) for notice in notices])
+            case "acknowledge-by-source", [key]:
+                return await driver.acknowledge_by_source(key)
+            case "backlog", words:
+                return await driver.backlog([_word(word) for word in words])
             case "pass", [duration]:
                 await driver.pass_time(parse_duration(duration))
                 return ""
@@ -233,11 +235,22 @@ class Scenario:
         return await self.driver.alert(key, fingerprint, fires=fires, labels=labels)
 
 
-def _notice(text: str) -> tuple[str, str, bool, bool]:
-    """Read `+key/fingerprint`, an alert that fires, `-key/…`, its end, or `=key/…`, it again."""
+def _word(text: str) -> Word:
+    """
+    Read what a source says.
+
+    `+key/fingerprint` is an alert that fires, `-key/…` its end, `=key/…` it again, and
+    `*key` that somebody acknowledged there.
+    """
     key, _, fingerprint = text[1:].partition("/")
 
-    return key, fingerprint or key, text[0] in "+=", text[0] == "="
+    return Word(
+        key,
+        fingerprint or key,
+        fires=text[0] in "+=",
+        is_again=text[0] == "=",
+        acknowledges=text[0] == "*",
+    )
 
 
 def _rule(text: str) -> tuple[str, timedelta]:

@@ -39,6 +39,7 @@ from engine.adapters.redis.measures import RedisBacklog, RedisTotals
 from engine.adapters.redis.outbox import RedisOutbox
 from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.purge import Purge
+from engine.adapters.redis.rejected import RedisRejectedEvents
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
@@ -56,6 +57,7 @@ from engine.ports import (
     IncidentReader,
     Mark,
     OnCallLookup,
+    RejectedEvents,
     Timers,
     Totals,
 )
@@ -112,6 +114,7 @@ class Installation:
     administration: Administration
     judge_address: Callable[[str, str], str | None]
     idempotency: IdempotencyKeys
+    rejected_events: RejectedEvents
     look_ups: LookUps
     couriers: Couriers
     timers: Timers
@@ -232,6 +235,7 @@ class _Adapters:
     tally: Tally
     totals: Totals
     name: str
+    rejected_events: RejectedEvents
 
 
 def _adapters(
@@ -277,6 +281,7 @@ def _adapters(
         tally=Tally(totals, name),
         totals=totals,
         name=name,
+        rejected_events=RedisRejectedEvents(client_on(pools.command, replicas=0)),
     )
 
 
@@ -294,10 +299,11 @@ def _wire(adapters: _Adapters) -> Installation:
         administration=Administration(
             configuration=adapters.configuration,
             judge_address=judge,
-            has_schedules=adapters.settings.on_call_file is None,
+            has_schedules=adapters.settings.has_schedules,
         ),
         judge_address=judge,
         idempotency=adapters.idempotency,
+        rejected_events=adapters.rejected_events,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
         timers=adapters.timers,

@@ -40,6 +40,7 @@ def context_of(
         idempotency=installation.idempotency,
         clock=installation.clock,
         ids=installation.ids,
+        rejected_events=installation.rejected_events,
         checks=installation.checks,
         version=version,
         measures=installation.tally,
@@ -60,9 +61,10 @@ async def serve(
 ) -> None:
     """Serve HTTP until told to stop, then answer what is under way."""
     context = context_of(installation, settings, version)
+    app = create_app(context)
     server = WebServer(
         uvicorn.Config(
-            create_app(context),
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -76,6 +78,7 @@ async def serve(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(end)
+        tasks.start_soon(app.state.rejections.write_on)
         log.info("web.started", address=listener.getsockname())
         await server.serve(sockets=[listener])
         log.info("web.stopped")

@@ -22,6 +22,7 @@ from engine.codec.schema import (
     KNOWN_ON_CALL,
     LETTERS,
     RECORD,
+    REJECTED,
     SEND,
     SUMMARY,
     VERSION,
@@ -44,7 +45,14 @@ from engine.directory import (
     UserGroup,
 )
 from engine.errors import UnreadableError
-from engine.ports import Entry, KeptAnswer, KnownOnCall, RoutedAlert, Summary
+from engine.ports import (
+    Entry,
+    KeptAnswer,
+    KnownOnCall,
+    RejectedEvent,
+    Routed,
+    Summary,
+)
 from policies.policy import Policy, Snapshot
 from policies.steps import LENIENT
 
@@ -121,19 +129,19 @@ def decode_incident(
         raise UnreadableError("incident", str(error)) from error
 
 
-def encode_mail(content: RoutedAlert | Event) -> bytes:
+def encode_mail(content: Routed | Event) -> bytes:
     """Write a piece of mail."""
     return _packed(_tagged(content))
 
 
-def decode_mail(data: bytes) -> RoutedAlert | Event:
+def decode_mail(data: bytes) -> Routed | Event:
     """
     Read a piece of mail.
 
     Raises:
         UnreadableError: If the data is damaged or of a newer version.
     """
-    content: RoutedAlert | Event = _content("mail", _read("mail", data))
+    content: Routed | Event = _content("mail", _read("mail", data))
 
     return content
 
@@ -239,6 +247,21 @@ def decode_summary(data: bytes) -> Summary:
     return _shaped("summary", SUMMARY, data)
 
 
+def encode_rejected(event: RejectedEvent) -> bytes:
+    """Write what was rejected; over 200 bytes it is deflated."""
+    return _packed(REJECTED.write(event))
+
+
+def decode_rejected(data: bytes) -> RejectedEvent:
+    """
+    Read what was rejected.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("rejected event", REJECTED, data)
+
+
 def encode_on_call(known: KnownOnCall) -> bytes:
     """Write who was on call."""
     return _plain(KNOWN_ON_CALL.write(known))
@@ -341,7 +364,7 @@ def _object(kind: ObjectKind, data: bytes) -> Any:
     return OBJECTS[kind].validate_json(_body(kind.value, data), context=LENIENT)
 
 
-def _tagged(content: RoutedAlert | Event) -> dict[str, Any]:
+def _tagged(content: Routed | Event) -> dict[str, Any]:
     letter = LETTERS[type(content)]
 
     return {LETTER: letter, **CONTENTS[letter].write(content)}

@@ -50,7 +50,15 @@ from engine.core.incident import (
     Walk,
 )
 from engine.directory import Rule
-from engine.ports import KeptAnswer, KnownOnCall, OnCall, RoutedAlert, Summary
+from engine.ports import (
+    KeptAnswer,
+    KnownOnCall,
+    OnCall,
+    RejectedEvent,
+    RoutedAcknowledgement,
+    RoutedAlert,
+    Summary,
+)
 
 VERSION = 1
 
@@ -208,6 +216,17 @@ ON_CALL = Shape(OnCall, people="p", reason="r", source="s", until="u")
 KNOWN_ON_CALL = Shape(KnownOnCall, (ON_CALL,), answer="a", at="@")
 KEPT_ANSWER = Shape(KeptAnswer, status="s", headers="h", body="b")
 ROUTED = Shape(RoutedAlert, (ALERT,), alert="a", integration="n", key="k")
+ROUTED_ACKNOWLEDGEMENT = Shape(RoutedAcknowledgement, id="i", integration="n", key="k")
+REJECTED = Shape(
+    RejectedEvent,
+    at="@",
+    source="s",
+    integration="n",
+    reason="y",
+    detail="x",
+    size="z",
+    body="b",
+)
 SUMMARY = Shape(
     Summary,
     id="i",
@@ -314,6 +333,7 @@ CONTENTS: dict[str, Shape[Any]] = {
         unticked="w",
     ),
     "m": ROUTED,
+    "mk": ROUTED_ACKNOWLEDGEMENT,
 }
 LETTERS = {shape.cls: letter for letter, shape in CONTENTS.items()}
 

@@ -73,10 +73,10 @@ class Directory(Record):
         return self.origins.get(f"{kind}/{object_id}")
 
     def integration_for(self, source: str, key: str) -> Integration | None:
-        """Return the integration of this source that has this ingest key."""
+        """Return the integration that has this key and takes what this source sends."""
         wanted = hash_secret(key)
         for integration in self.integrations.values():
-            if integration.source == source and integration.key_hash == wanted:
+            if integration.key_hash == wanted and integration.takes_from(source):
                 return integration
 
         return None

@@ -14,6 +14,8 @@ from policies.steps import NO_TIME
 from policies.targets import Name
 
 ROUTES_MAX, MATCHERS_MAX = 100, 20
+# Sources whose notices tell by themselves who wrote them: either's address will do.
+ALIKE = frozenset({"alertmanager", "grafana"})
 
 
 class ResolveWhen(StrEnum):
@@ -69,6 +71,10 @@ class Integration(Record):
     routes: Annotated[tuple[Route, ...], Field(max_length=ROUTES_MAX)] = ()
     team: Name | None = None
     acknowledged_for: Annotated[Duration, Field(gt=NO_TIME)] | None = None
+
+    def takes_from(self, source: str) -> bool:
+        """Tell whether what is sent to this source's addresses may be for it."""
+        return self.source == source or {self.source, source} <= ALIKE
 
     def route_for(self, labels: Mapping[str, str]) -> Route | None:
         """Return the route that an alert with these labels takes; None if none does."""

@@ -14,7 +14,15 @@ from engine.ports.idempotency import (
     KeyClaim,
     KeyUse,
 )
-from engine.ports.mailbox import Answer, Mailbox, Posting, Receipt, RoutedAlert
+from engine.ports.mailbox import (
+    Answer,
+    Mailbox,
+    Posting,
+    Receipt,
+    Routed,
+    RoutedAcknowledgement,
+    RoutedAlert,
+)
 from engine.ports.measures import (
     UNMEASURED,
     Backlog,
@@ -38,6 +46,7 @@ from engine.ports.people import (
     Turn,
     Turns,
 )
+from engine.ports.rejected import RejectedEvent, RejectedEvents
 from engine.ports.store import (
     Claimed,
     Commit,
@@ -91,8 +100,12 @@ __all__ = [
     "Posting",
     "Purged",
     "Receipt",
+    "RejectedEvent",
+    "RejectedEvents",
     "Repair",
     "Room",
+    "Routed",
+    "RoutedAcknowledgement",
     "RoutedAlert",
     "Series",
     "Span",

@@ -18,8 +18,25 @@ class RoutedAlert:
     key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutedAcknowledgement:
+    """
+    A source says that somebody took what it alerts of: the open incident with this key.
+
+    Attributes:
+        id: The sender's delivery id, else minted with the request.
+    """
+
+    id: str
+    integration: str
+    key: str
+
+
+Routed = RoutedAlert | RoutedAcknowledgement
+
+
 class Posting(StrEnum):
-    """What an append did with an alert."""
+    """What an append did with a notice."""
 
     JOINED = "joined"
     OPENED = "opened"
@@ -28,7 +45,7 @@ class Posting(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Where an alert went; `incident_id` is None if it was late."""
+    """Where a notice went; `incident_id` is None if it was late."""
 
     posting: Posting
     incident_id: str | None
@@ -45,15 +62,15 @@ class Answer:
 class Mailbox(Protocol):
     """Takes in what happened to incidents, without deciding anything."""
 
-    async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+    async def append(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
         """
-        Put each alert into the mailbox of the open incident with its key.
+        Put each notice into the mailbox of the open incident with its key.
 
         When this returns, every one of them is stored and will be decided. If the
         key has no open incident, a firing alert claims it for a new one; a resolved
-        alert, and a firing one whose occurrence is known to be resolved, go to the
-        list of late notices and no further. A request that failed halfway may be
-        sent again: it joins what is there.
+        alert, an acknowledgement, and a firing alert whose occurrence is known to be
+        resolved, go to the list of late notices and no further. A request that failed
+        halfway may be sent again: it joins what is there.
 
         Raises:
             StoreUnavailableError: If not all of it was written.

@@ -11,8 +11,12 @@ from engine.core.events import Event
 from engine.core.incident import Incident, Status
 from engine.core.reasons import Reason
 from engine.errors import UnreadableError
-from engine.ports.mailbox import RoutedAlert
-from policies.policy import Snapshot
+from engine.ports.mailbox import (
+    Routed,
+)
+from policies.policy import (
+    Snapshot,
+)
 
 
 class Lane(StrEnum):
@@ -30,13 +34,13 @@ class Mail:
     Attributes:
         number: Counts an incident's mail; the commit says up to which it read.
         at: The store's time at which it was appended.
-        content: An alert with its route, or the event of an answer; None if it
-            could not be read.
+        content: What a source said, with its route, or the event of an answer; None if
+            it could not be read.
     """
 
     number: int
     at: datetime
-    content: RoutedAlert | Event | None
+    content: Routed | Event | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +100,9 @@ class Commit:
         not_before: The due time that was decided; an early commit is refused.
         ended: Occurrences that their source resolved; remembered for 24 h.
         repeats: Notices of alerts that were known to fire already; only counted.
-        follow_ups: Alerts that fired after the one that closed this incident, in one
-            claim. They open the next one of the key, or join it if there is one.
+        follow_ups: What came after the alert that closed this incident, in one claim,
+            from the first one that fires on. That one opens the next incident of the
+            key, or joins it if there is one.
     """
 
     claimed: Claimed
@@ -109,7 +114,7 @@ class Commit:
     not_before: datetime | None = None
     ended: tuple[str, ...] = ()
     repeats: int = 0
-    follow_ups: tuple[RoutedAlert, ...] = ()
+    follow_ups: tuple[Routed, ...] = ()
 
     @property
     def leaves_firing(self) -> bool:

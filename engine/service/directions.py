@@ -9,6 +9,7 @@ import structlog
 
 from engine.core.effects import LookUp, NamePolicy, TakeSnapshot, TakeTurn
 from engine.core.events import (
+    Acknowledged,
     Opened,
     PolicyNamed,
     Responder,
@@ -18,7 +19,7 @@ from engine.core.events import (
 )
 from engine.directory import Directory, ResolveWhen
 from engine.errors import EngineError
-from engine.ports import Claimed, RoutedAlert, Turn, Turns
+from engine.ports import Claimed, RoutedAcknowledgement, RoutedAlert, Turn, Turns
 from engine.service.look_ups import Asked, LookUps
 from engine.service.responders import NO_METHOD, Found, Responders
 from policies.policy import Policy, Snapshot
@@ -242,6 +243,15 @@ class Directions:
         )
 
         return opened, snapshot
+
+    def acknowledgement(
+        self, routed: RoutedAcknowledgement, at: datetime
+    ) -> Acknowledged:
+        """Say that the integration acknowledges, by its name; removed, by its id."""
+        known = self.directory.integrations.get(routed.integration)
+        by = known.name if known else routed.integration
+
+        return Acknowledged(at=at, id=routed.id, by=by)
 
     def _responders(self, *, is_final: bool = False) -> Responders:
         return Responders(

@@ -36,7 +36,7 @@ from engine.ports import (
     Mailbox,
     Measures,
     Receipt,
-    RoutedAlert,
+    Routed,
     Stored,
     Turns,
 )
@@ -92,15 +92,15 @@ class Engine:
     claimed_at: datetime | None = field(default=None, init=False)
     _directions: Directions | None = field(default=None, init=False)
 
-    async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+    async def ingest(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
         """
-        Take alerts in. When this returns, each of them is stored and will be decided.
+        Take notices in. When this returns, each of them is stored and will be decided.
 
         Raises:
             StoreUnavailableError: If not all was written; sending again is safe.
             OverloadedError: If there is no room; sending again later is safe.
         """
-        return await self.mailbox.append(alerts)
+        return await self.mailbox.append(notices)
 
     async def find(self, incident_id: str) -> Incident:
         """

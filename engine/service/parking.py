@@ -11,7 +11,13 @@ import structlog
 from engine.core.alerts import Alert, AlertStatus
 from engine.errors import TryAgainError, UnreadableError, show_error
 from engine.ids import show_incident_id
-from engine.ports import Claimed, IncidentStore, Mailbox, RoutedAlert
+from engine.ports import (
+    Claimed,
+    IncidentStore,
+    Mailbox,
+    RoutedAcknowledgement,
+    RoutedAlert,
+)
 from engine.service.directions import INSTALLATION
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -67,8 +73,11 @@ def _alarm(claimed: Claimed, problem: str) -> RoutedAlert | None:
     It opens an incident of its own, on the catch-all policy. Never about such an
     incident: one that cannot be decided either would lead to the next.
     """
-    routes = [mail.content for mail in claimed.mail]
-    integrations = {one.integration for one in routes if isinstance(one, RoutedAlert)}
+    integrations = {
+        one.content.integration
+        for one in claimed.mail
+        if isinstance(one.content, RoutedAlert | RoutedAcknowledgement)
+    }
     integrations |= {claimed.integration} if claimed.integration else set()
     if claimed.incident is not None:
         integrations.add(claimed.incident.integration)

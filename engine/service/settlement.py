@@ -47,6 +47,7 @@ from engine.ports import (
     Entry,
     Mail,
     Measures,
+    Routed,
     RoutedAlert,
     Span,
 )
@@ -98,7 +99,7 @@ class Settlement:
     repeats: int = 0
     not_before: datetime | None = None
     owed_since: datetime | None = None
-    follow_ups: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
+    follow_ups: list[Routed] = field(default_factory=list[Routed])
     unanswered: list[Unanswered] = field(default_factory=list[Unanswered])
     wanted: TakeTurn | None = None
     ran: list[datetime] = field(default_factory=list[datetime])

@@ -24,7 +24,7 @@ from engine.core.events import (
 from engine.core.machine import runs_at
 from engine.errors import UnknownIncidentError
 from engine.ids import show_incident_id
-from engine.ports import Claimed, Mail, RoutedAlert
+from engine.ports import Claimed, Mail, RoutedAcknowledgement, RoutedAlert
 from engine.service.directions import Directions
 from engine.service.settlement import Settlement
 
@@ -160,10 +160,9 @@ async def _read(
         case RoutedAlert() as routed if _opens_next(settlement, routed):
             settlement.follow_ups.append(routed)
         case RoutedAlert() as routed:
-            alerts = [routed.alert, *_more_alerts(settlement, mail, until, routed)]
-            for alert in alerts:
-                _note_end(settlement, alert)
-            await settlement.apply(AlertsReceived(at=first.at, alerts=_bodies(alerts)))
+            await _receive(settlement, mail, until, first.at, routed)
+        case RoutedAcknowledgement() as routed:
+            await _acknowledge(settlement, routed, first.at)
         case event if settlement.incident is not None:
             await _hear(settlement, replace(event, at=max(event.at, first.at)))
         case _:
@@ -171,6 +170,35 @@ async def _read(
                 "mail.dropped",
                 incident_id=show_incident_id(settlement.claimed.incident_id),
             )
+
+
+async def _receive(
+    settlement: Settlement,
+    mail: deque[Mail],
+    until: datetime | None,
+    at: datetime,
+    routed: RoutedAlert,
+) -> None:
+    """Apply an alert, and those that come next, as one event."""
+    alerts = [routed.alert, *_more_alerts(settlement, mail, until, routed)]
+    for alert in alerts:
+        _note_end(settlement, alert)
+    await settlement.apply(AlertsReceived(at=at, alerts=_bodies(alerts)))
+
+
+async def _acknowledge(
+    settlement: Settlement, routed: RoutedAcknowledgement, at: datetime
+) -> None:
+    """
+    Have the source take the incident: this one, or the one after it.
+
+    It is of the next one if an alert before it opens that. Without an incident there is
+    nothing to take: what should have opened it was lost on its way.
+    """
+    if settlement.follow_ups:
+        settlement.follow_ups.append(routed)
+    elif settlement.incident is not None:
+        await settlement.apply(settlement.directions.acknowledgement(routed, at))
 
 
 async def _hear(settlement: Settlement, event: Event) -> None:

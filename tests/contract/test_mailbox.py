@@ -6,9 +6,18 @@ import pytest
 
 from engine.core.events import DeliveryReported, Outcome
 from engine.errors import OverloadedError
-from engine.ports import Answer, Lane, Posting, Receipt, RoutedAlert, Stored
+from engine.ports import (
+    Answer,
+    Lane,
+    Posting,
+    Receipt,
+    RoutedAcknowledgement,
+    RoutedAlert,
+    Stored,
+)
 from tests.contract.backends import Backend, InMemory
 from tests.contract.making import (
+    KEY,
     MILLISECOND,
     SECOND,
     START,
@@ -196,6 +205,34 @@ async def test_closing_race(backend: Backend) -> None:
     assert [a_firing(fingerprint="db2")] == [mail.content for mail in loaded.mail]
 
 
+async def test_acknowledgement(backend: Backend) -> None:
+    """An acknowledgement goes to the open incident of its key, behind what is there."""
+    [opened] = await backend.mailbox.append([a_firing()])
+    [receipt] = await backend.mailbox.append([an_acknowledgement()])
+    claimed = await claimed_by_mail(backend)
+
+    assert Receipt(posting=Posting.JOINED, incident_id=opened.incident_id) == receipt
+    assert [a_firing(), an_acknowledgement()] == [one.content for one in claimed.mail]
+
+
+async def test_acknowledgement_of_nothing(backend: Backend) -> None:
+    """Of a key that no open incident has it is late; the next alert opens all the same."""
+    [receipt] = await backend.mailbox.append([an_acknowledgement()])
+    [opened] = await backend.mailbox.append([a_firing(starts_at=START)])
+
+    assert LATE == receipt
+    assert 1 == await backend.late_count()
+    assert Posting.OPENED is opened.posting
+
+
+async def test_acknowledgement_of_another(backend: Backend) -> None:
+    """What another integration acknowledges under the same key is not this incident."""
+    await backend.mailbox.append([a_firing()])
+    [receipt] = await backend.mailbox.append([an_acknowledgement("grafana")])
+
+    assert LATE == receipt
+
+
 async def test_answers(backend: Backend) -> None:
     """An answer goes into its incident's mailbox, behind what is there."""
     claimed = await an_open_one(backend)
@@ -213,6 +250,11 @@ async def test_answer_to_nobody(backend: Backend) -> None:
     await backend.mailbox.post([Answer(incident_id="0" * 11, event=a_report())])
 
     assert [] == list(await backend.store.claim(Lane.MAIL))
+
+
+def an_acknowledgement(integration: str = "prometheus") -> RoutedAcknowledgement:
+    """Return what a source says when somebody took it there."""
+    return RoutedAcknowledgement(id="taken", integration=integration, key=KEY)
 
 
 def a_report() -> DeliveryReported:

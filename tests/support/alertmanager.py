@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import httpx2
 
@@ -48,10 +49,24 @@ class Alertmanager:
         httpx2.post(f"{self.address}/api/v2/alerts", json=[alert]).raise_for_status()
 
 
+def by_webhook(address: str) -> dict[str, Any]:
+    """Return a receiver that posts to a webhook."""
+    return {"webhook_configs": [{"url": address}]}
+
+
+def by_pagerduty(address: str, routing_key: str) -> dict[str, Any]:
+    """Return a receiver that sends events as to PagerDuty, to another address."""
+    config = {"url": f"{address}/v2/enqueue", "routing_key": routing_key}
+
+    return {"pagerduty_configs": [config]}
+
+
 @contextmanager
-def running_alertmanager(directory: Path, webhook: str) -> Iterator[Alertmanager]:
-    """Run one that posts to a webhook, all on loopback."""
-    receiver = {"name": "rung", "webhook_configs": [{"url": webhook}]}
+def running_alertmanager(
+    directory: Path, receiver: dict[str, Any]
+) -> Iterator[Alertmanager]:
+    """Run one that tells of its alerts as a receiver says, all on loopback."""
+    receiver = {"name": "rung", **receiver}
     route = {"receiver": "rung", "group_by": ["alertname"]} | QUICKLY
     # JSON is YAML too.
     config = directory / "alertmanager.yml"

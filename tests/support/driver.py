@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from engine.adapters.lookups.table import TableLookup
 from engine.adapters.memory import (
@@ -31,7 +31,15 @@ from engine.directory import (
     Urgency,
     User,
 )
-from engine.ports import Channel, DeliveryResult, Lane, Posting, RoutedAlert
+from engine.ports import (
+    Channel,
+    DeliveryResult,
+    Lane,
+    Posting,
+    Routed,
+    RoutedAcknowledgement,
+    RoutedAlert,
+)
 from engine.service import Couriers, Engine, LookUps
 from policies.policy import Policy
 from tests.support.look_ups import Rota
@@ -42,6 +50,22 @@ SOURCE = "alertmanager"
 PUBLIC_URL = "https://rung.example.com/"
 CHANNELS = ("console", "sms", "call", "push", "webhook")
 T = TypeVar("T")
+
+
+class Word(NamedTuple):
+    """
+    What a source says of an alert in a backlog.
+
+    Attributes:
+        is_again: Whether it tells of the occurrence that it told of last.
+        acknowledges: Whether it says that somebody took the incident of the key.
+    """
+
+    key: str
+    fingerprint: str
+    fires: bool = False
+    is_again: bool = False
+    acknowledges: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +169,15 @@ class Driver:
 
         return posting
 
-    async def backlog(self, notices: list[tuple[str, str, bool, bool]]) -> str:
-        """Post alerts while no worker runs, then let one decide them all."""
-        for key, fingerprint, fires, again in notices:
-            if fires and not again:
+    async def backlog(self, words: Sequence[Word]) -> str:
+        """Post notices while no worker runs, then let one decide them all."""
+        for key, fingerprint, fires, is_again, acknowledges in words:
+            if fires and not is_again:
                 self.forget(fingerprint)
-            await self.take_in(key, fingerprint, fires=fires)
+            if acknowledges:
+                await self.take_in_acknowledgement(key)
+            else:
+                await self.take_in(key, fingerprint, fires=fires)
             self.clock.advance(timedelta(milliseconds=1))
         await self.settle()
         opened = len(await self.store.summaries(frozenset(Status), 100))
@@ -176,10 +203,30 @@ class Driver:
             labels={"alertname": key} | dict(labels or {}),
         )
         self._alerts[fingerprint] = replace(alert)
-        routed = RoutedAlert(alert=alert, integration=SOURCE, key=key)
+
+        return await self._take_in(
+            RoutedAlert(alert=alert, integration=SOURCE, key=key)
+        )
+
+    async def acknowledge_by_source(self, key: str) -> Posting:
+        """Post that somebody acknowledged at the source, and let it be decided."""
+        posting = await self.take_in_acknowledgement(key)
+        await self.settle()
+
+        return posting
+
+    async def take_in_acknowledgement(self, key: str) -> Posting:
+        """Post that somebody acknowledged at the source, and leave it at that."""
+        command_id = self.ids.command_id()
+
+        return await self._take_in(
+            RoutedAcknowledgement(id=command_id, integration=SOURCE, key=key)
+        )
+
+    async def _take_in(self, routed: Routed) -> Posting:
         [receipt] = await self.ask(lambda engine: engine.ingest([routed]))
         if receipt.incident_id:
-            self.incidents[key] = receipt.incident_id
+            self.incidents[routed.key] = receipt.incident_id
 
         return receipt.posting
 

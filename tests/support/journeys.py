@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import httpx2
 
-from engine.directory import Directory
+from engine.directory import Directory, Integration, Route, hash_secret
 from policies.policy import Policy
 from policies.steps import NotifyStep, WaitStep
 from policies.targets import ScheduleTarget
@@ -24,6 +24,8 @@ from workers.embedded import embedded_redis
 from workers.settings import Settings
 
 WAIT = timedelta(seconds=1)
+# PagerDuty's own are 32 characters.
+ROUTING_KEY = "0123456789abcdef0123456789abcdef"
 PAGE = re.compile(r"PAGE  (\w+)  .*  \((inc_\w+) · page (\w+) · attempt [^)]+\)")
 
 
@@ -99,10 +101,43 @@ class Installed:
 
         return status
 
+    def incident_with(self, dedup_key: str) -> str:
+        """Return the id of the newest incident with a dedup key, as soon as it is there."""
+        found: list[str] = []
+
+        def is_there() -> bool:
+            for one in self.ask("GET", "/v1/incidents?status=all")["incidents"]:
+                incident = self.ask("GET", f"/v1/incidents/{one['id']}")
+                if incident["dedup_key"] == dedup_key:
+                    found.append(one["id"])
+                    return True
+
+            return False
+
+        eventually(is_there)
+
+        return found[0]
+
 
 def seed_quick_demo(data: Path) -> None:
     """Load the demo, with waits of a second, into the store of a data directory."""
     seed(data, with_quick_policy(demo_directory(read_secrets(data))))
+
+
+def seed_with_pagerduty(data: Path) -> str:
+    """Load the quick demo with an integration for PagerDuty events; return its key."""
+    directory = with_quick_policy(demo_directory(read_secrets(data)))
+    pagerduty = Integration(
+        id="pagerduty",
+        name="PagerDuty events",
+        source="pagerduty",
+        key_hash=hash_secret(ROUTING_KEY),
+        routes=(Route(policy="default"),),
+    )
+    integrations = {**directory.integrations, pagerduty.id: pagerduty}
+    seed(data, directory.model_copy(update={"integrations": integrations}))
+
+    return ROUTING_KEY
 
 
 def seed(data: Path, directory: Directory) -> None:

@@ -15,7 +15,7 @@ from engine.ports import (
     OnCall,
     OnCallLookup,
     Receipt,
-    RoutedAlert,
+    Routed,
 )
 from engine.service import LookUps
 from policies.targets import Target
@@ -63,9 +63,9 @@ class Rota:
 class NoMail:
     """A mailbox that nobody should write to."""
 
-    async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+    async def append(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
         """Fail."""
-        raise AssertionError(alerts)
+        raise AssertionError(notices)
 
     async def post(self, answers: Sequence[Answer]) -> None:
         """Fail."""

@@ -7,6 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from engine.core.alerts import Alert, AlertStatus
 from engine.directory import Grouping, Integration, Route
+from engine.directory.matchers import read_matcher
 from engine.ports import RoutedAlert
 from workers.web.bodies import Json
 from workers.web.ingest.alertmanager import ALERTS_MAX, read_alerts
@@ -397,21 +398,117 @@ def test_shapeless_body_shows_itself() -> None:
     assert routed.key == same.key
 
 
+def a_grafana_body(*notices: Json, **changes: Json) -> Json:
+    """Make the body of Grafana's webhook, version 1."""
+    values: dict[str, Json] = {
+        "version": "1",
+        "orgId": 1,
+        "title": "[FIRING:1] DiskFull",
+        "state": "alerting",
+        "message": "the whole group",
+        "appVersion": "12.0.0",
+    }
+
+    return a_body(*notices, **(values | changes))
+
+
+def a_grafana_notice(**changes: Json) -> dict[str, Json]:
+    """Make one alert as Grafana 12 writes it."""
+    values: dict[str, Json] = {
+        "generatorURL": "http://grafana/alerting/1",
+        "silenceURL": "http://grafana/silence",
+        "dashboardURL": "http://grafana/d/1",
+        "panelURL": "http://grafana/d/1?viewPanel=2",
+        "imageURL": None,
+        "ruleUID": "r1",
+        "values": {"A": 97.5},
+        "valueString": "[ var='A' value=97.5 ]",
+        "orgId": 1,
+    }
+
+    return a_notice(**(values | changes))
+
+
 def test_grafana() -> None:
-    """Grafana's body, version 1, has the same shape and is read the same way."""
-    body = a_body(
-        a_notice(values={"A": 1}, dashboardURL="http://grafana/d/1", imageURL=None),
-        version="1",
-        orgId=1,
-        title="[FIRING:1]",
-        state="alerting",
-        message="text",
+    """Of Grafana's version 1 its link to the panel, values and organisation are read."""
+    [routed] = read(a_grafana_body(a_grafana_notice()))
+    alert = routed.alert
+
+    assert "Disk of db1 is full" == alert.title
+    assert "http://grafana/d/1?viewPanel=2" == alert.link
+    assert (
+        "the whole group\n[ var='A' value=97.5 ]\nSilence it: http://grafana/silence"
+        == alert.message
+    )
+    assert "1" == alert.labels["grafana_org"]
+    assert "DiskFull" == alert.labels["alertname"]
+    assert () == alert.unread
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"panelURL": ""}, "http://grafana/d/1"),
+        ({"panelURL": None, "dashboardURL": None}, "http://grafana/alerting/1"),
+    ],
+)
+def test_grafana_link(changes: dict[str, Json], expected: str) -> None:
+    """Without a panel the link is the dashboard's, without that the rule's."""
+    [routed] = read(a_grafana_body(a_grafana_notice(**changes)))
+
+    assert expected == routed.alert.link
+
+
+def test_grafana_group() -> None:
+    """What tells of a whole group is no alert's message; its title is one as a last resort."""
+    bare = a_grafana_notice(labels={}, annotations={}, silenceURL="", valueString="")
+    routed = read(a_grafana_body(bare, a_grafana_notice(fingerprint="f2")))
+
+    assert ("[FIRING:1] DiskFull", "") == (
+        routed[0].alert.title,
+        routed[0].alert.message,
     )
 
-    [routed] = read(body)
 
-    assert "Disk of db1 is full" == routed.alert.title
+@pytest.mark.parametrize("state", ["no data", "no_data", "NoData", "error", "Alerting"])
+def test_grafana_states(state: str) -> None:
+    """No data, and a rule that fails, are alerts like any other."""
+    [routed] = read(a_grafana_body(a_grafana_notice(status=state)))
+
+    assert AlertStatus.FIRING is routed.alert.status
     assert () == routed.alert.unread
+
+
+def test_not_grafana() -> None:
+    """What Alertmanager's users put beside its own fields is not taken for Grafana's."""
+    [routed] = read(a_body(a_notice(valueString="x"), title="y", message="z"))
+
+    assert "" == routed.alert.message
+    assert "grafana_org" not in routed.alert.labels
+
+
+def test_routed_labels_come_first() -> None:
+    """Among 5,000 labels those that routes look at are kept: they decide who is paged."""
+    matchers = [read_matcher('team="db"'), read_matcher("zone!=test")]
+    routes = (Route(match=tuple(matchers), policy="db"), Route(policy="default"))
+    routed_by = an_integration().model_copy(update={"routes": routes})
+    labels: dict[str, Json] = {f"label{number}": "v" for number in range(5_000)}
+    sent = a_body(a_notice(labels={**labels, "zone": "a", "team": "db", "team\n": "x"}))
+
+    [routed] = read_alerts(sent, routed_by, "d1")
+    kept = routed.alert.labels
+
+    assert 64 == len(kept)
+    assert ("db", "a") == (kept["team"], kept["zone"])
+    assert routes[0] == routed_by.route_for(kept)
+    assert ("alerts[0].labels: 4939 left out",) == routed.alert.unread
+
+
+def test_label_that_reads_like_another() -> None:
+    """A label whose name only reads like that of another does not take its place."""
+    labels: dict[str, Json] = {"team": "db", "team\x00": "web", "\x00team": "web"}
+
+    assert {"team": "db"} == read_one(labels=labels).labels
 
 
 def test_ids_are_unique() -> None:

@@ -48,7 +48,12 @@ from engine.core.incident import Incident
 from engine.core.reasons import Reason
 from engine.directory import Directory, Integration, Place, Team, User, UserGroup
 from engine.errors import UnreadableError
-from engine.ports import Entry, KeptAnswer, RoutedAlert, Summary
+from engine.ports import (
+    Entry,
+    KeptAnswer,
+    Routed,
+    Summary,
+)
 from policies.policy import Policy, Repeat, Snapshot
 from policies.steps import LENIENT, NotifyStep, UnknownStep, WaitStep
 from policies.targets import AnyTarget, target_of
@@ -130,7 +135,7 @@ unhurried = settings(
 
 def test_every_kind_has_a_letter() -> None:
     """Every kind of event can be stored, each under a letter of its own."""
-    assert {*get_args(Event), RoutedAlert} == set(LETTERS)
+    assert {*get_args(Event), *get_args(Routed)} == set(LETTERS)
     assert len(CONTENTS) == len(LETTERS)
 
 
@@ -150,10 +155,10 @@ def test_event(kind: Any, data: st.DataObject) -> None:
     assert entry == decode_entry(encode_entry(entry))
 
 
-@given(values(RoutedAlert))
+@given(values(Routed))
 @unhurried
-def test_routed_alert(routed: RoutedAlert) -> None:
-    """An alert is read from the mailbox as it was written."""
+def test_routed(routed: Routed) -> None:
+    """What a source says is read from the mailbox as it was written."""
     assert routed == decode_mail(encode_mail(routed))
 
 

@@ -12,6 +12,7 @@ from engine.adapters.memory import ManualClock, MemoryTurns
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.effects import LookUp, Named, NamePolicy, TakeSnapshot, TakeTurn
 from engine.core.events import (
+    Acknowledged,
     Opened,
     PolicyNamed,
     SnapshotTaken,
@@ -29,7 +30,15 @@ from engine.directory import (
     User,
 )
 from engine.errors import LookUpFailedError, OverloadedError, StoreUnavailableError
-from engine.ports import Claimed, OnCall, OnCallReason, RoutedAlert, Turn, Turns
+from engine.ports import (
+    Claimed,
+    OnCall,
+    OnCallReason,
+    RoutedAcknowledgement,
+    RoutedAlert,
+    Turn,
+    Turns,
+)
 from engine.service.directions import GUESSED, Directions, Unanswered
 from policies.metadata import Reference
 from policies.policy import Policy, Snapshot
@@ -481,3 +490,18 @@ class TestOpening:
             opened.resolve_when,
         )
         assert logged == [line["event"] for line in lines]
+
+
+class TestAcknowledgement:
+    """What a source acknowledges."""
+
+    @pytest.mark.parametrize(
+        ("integration", "by"), [("prometheus", "Prometheus"), ("gone", "gone")]
+    )
+    def test_by(self, integration: str, by: str) -> None:
+        """It is the integration that acknowledges, by its name; removed, by its id."""
+        routed = RoutedAcknowledgement(id="d1", integration=integration, key="db")
+
+        assert Acknowledged(at=SOON, id="d1", by=by) == directions().acknowledgement(
+            routed, SOON
+        )

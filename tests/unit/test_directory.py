@@ -186,14 +186,15 @@ def test_rules_are_values() -> None:
     [
         ("alertmanager", "key-1", "first"),
         ("alertmanager", "key-2", "second"),
-        ("grafana", "key-1", None),
+        ("generic", "key-1", None),
+        ("grafana", "key-1", "first"),
         ("alertmanager", "key-3", None),
         ("alertmanager", "", None),
         ("alertmanager", hash_secret("key-1"), None),
     ],
 )
 def test_integration(source: str, key: str, expected: str | None) -> None:
-    """A key opens its own integration, by its own source; its hash opens nothing."""
+    """A key opens its own integration, by its own source or one alike; its hash opens nothing."""
     integrations = {
         "first": an_integration("first", "key-1"),
         "second": an_integration("second", "key-2"),

@@ -27,7 +27,7 @@ from engine.ports import (
     Commit,
     Lane,
     Receipt,
-    RoutedAlert,
+    Routed,
     Stored,
     Turn,
 )
@@ -35,7 +35,7 @@ from engine.service.directions import INSTALLATION
 from policies.policy import Policy
 from policies.steps import Each, NotifyStep
 from policies.targets import MetadataTarget, ScheduleTarget, UserTarget
-from tests.support.driver import MIDNIGHT, Driver
+from tests.support.driver import MIDNIGHT, Driver, Word
 from tests.support.impatience import an_hour_passes
 
 SECOND = timedelta(seconds=1)
@@ -297,7 +297,7 @@ class TestBacklog:
     async def test_over(self) -> None:
         """What began and ended again and again is over each time, and pages nobody."""
         driver = Driver(PAGE_ALICE)
-        comes_and_goes = [("db", "db", True, False), ("db", "db", False, False)]
+        comes_and_goes = [Word("db", "db", fires=True), Word("db", "db")]
         told = await driver.backlog(comes_and_goes * 3)
         statuses = await driver.store.summaries(frozenset(Status), 10)
 
@@ -308,8 +308,8 @@ class TestBacklog:
     async def test_left(self) -> None:
         """What goes on firing behind all that pages, once."""
         driver = Driver(PAGE_ALICE)
-        comes_and_goes = [("db", "db", True, False), ("db", "db", False, False)]
-        await driver.backlog([*comes_and_goes * 2, ("db", "db", True, False)])
+        comes_and_goes = [Word("db", "db", fires=True), Word("db", "db")]
+        await driver.backlog([*comes_and_goes * 2, Word("db", "db", fires=True)])
 
         assert ["alice"] == [who for _, who in driver.sent()]
 
@@ -424,14 +424,14 @@ class Full:
     driver: Driver
     refusals: int
 
-    async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+    async def append(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
         """Refuse, as often as told."""
         if self.refusals:
             self.refusals -= 1
             message = "full"
             raise OverloadedError(message)
 
-        return await self.driver.store.append(alerts)
+        return await self.driver.store.append(notices)
 
     async def post(self, answers: Sequence[Answer]) -> None:
         """Post."""

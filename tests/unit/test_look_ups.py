@@ -18,7 +18,7 @@ from engine.ports import (
     OnCall,
     OnCallReason,
     Receipt,
-    RoutedAlert,
+    Routed,
 )
 from engine.service.look_ups import FRESH, Asked, Failed, LookUps, Told
 from policies.targets import ScheduleTarget, Target
@@ -69,9 +69,9 @@ class Letters:
     posted: list[Answer] = field(default_factory=list[Answer])
     failures: int = 0
 
-    async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
-        """Take no alerts."""
-        raise AssertionError(alerts)
+    async def append(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
+        """Take no notices."""
+        raise AssertionError(notices)
 
     async def post(self, answers: Sequence[Answer]) -> None:
         """Keep answers."""

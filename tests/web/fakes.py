@@ -7,7 +7,12 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from typing_extensions import override
 
-from engine.adapters.memory import ManualClock, MemoryIdempotencyKeys, MemoryTotals
+from engine.adapters.memory import (
+    ManualClock,
+    MemoryIdempotencyKeys,
+    MemoryRejectedEvents,
+    MemoryTotals,
+)
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.effects import Comment
 from engine.core.events import Attached, Command, Detached, Opened
@@ -33,6 +38,8 @@ from engine.ports import (
     IncidentReader,
     Posting,
     Receipt,
+    Routed,
+    RoutedAcknowledgement,
     RoutedAlert,
     Summary,
 )
@@ -53,6 +60,9 @@ GONE_SECRET = "canary-gone-secret"  # noqa: S105 - a fake one
 INCIDENT_ID = mint(NOW, 3, 5)
 SHOWN_ID = f"inc_{INCIDENT_ID}"
 INGEST_PATH = f"/ingest/alertmanager/{INGEST_KEY}"
+ROUTING_KEY = "canary-routing-key"
+INGEST_SECRET = "canary-ingest-secret"  # noqa: S105 - a fake one
+ADMIN_SECRET = "canary-admin-secret"  # noqa: S105 - a fake one
 
 
 def a_token(secret: str, name: str, *scopes: Scope, user: str | None = None) -> Token:
@@ -146,6 +156,9 @@ class FakeEngine:
 
     incidents: dict[str, Incident] = field(default_factory=dict[str, Incident])
     received: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
+    acknowledged: list[RoutedAcknowledgement] = field(
+        default_factory=list[RoutedAcknowledgement]
+    )
     commands: list[Command] = field(default_factory=list[Command])
     failure: Exception | None = None
     held_up: anyio.Event | None = None
@@ -155,16 +168,20 @@ class FakeEngine:
         default_factory=dict[str, tuple[Entry, ...]]
     )
 
-    async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
+    async def ingest(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
         """Note the alerts; each key opens an incident."""
         if self.failure:
             raise self.failure
         if self.held_up:
             await self.held_up.wait()
-        self.received += alerts
+        for one in notices:
+            if isinstance(one, RoutedAlert):
+                self.received.append(one)
+            else:
+                self.acknowledged.append(one)
         found = None if self.posting is Posting.LATE else INCIDENT_ID
 
-        return [Receipt(posting=self.posting, incident_id=found) for _ in alerts]
+        return [Receipt(posting=self.posting, incident_id=found) for _ in notices]
 
     async def obey(self, incident_id: str, command: Command) -> Decision:
         """Decide a command and keep what comes of it."""
@@ -341,6 +358,7 @@ class World:
     configuration: FakeConfiguration = field(default_factory=FakeConfiguration)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
     idempotency: MemoryIdempotencyKeys = field(init=False)
+    rejected_events: MemoryRejectedEvents = field(default_factory=MemoryRejectedEvents)
     checks: list[FakeCheck] = field(default_factory=lambda: [FakeCheck()])
     checks_failure: Exception | None = None
     totals: MemoryTotals = field(default_factory=MemoryTotals)
@@ -375,6 +393,7 @@ class World:
             "idempotency": self.idempotency,
             "clock": self.clock,
             "ids": CountedIds(),
+            "rejected_events": self.rejected_events,
             "checks": self.look,
             "version": VERSION,
             "measures": self.tally,

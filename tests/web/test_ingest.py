@@ -13,13 +13,17 @@ from engine.ports import Posting
 from tests.unit.test_alertmanager import ANY_JSON, a_body, a_notice
 from tests.web.asgi import RawRequest, chunks
 from tests.web.fakes import (
+    ALICE_SECRET,
     INGEST_KEY,
     INGEST_PATH,
+    INGEST_SECRET,
     SHOWN_ID,
+    WRITE_SECRET,
     World,
     a_directory,
     an_integration,
 )
+from tests.web.senders import KEYS, with_all_senders
 from workers.web.app import create_app
 from workers.web.bodies import DEPTH_MAX, Json
 from workers.web.context import BODY_BYTES_MAX
@@ -228,6 +232,104 @@ async def test_source_without_reader(client: httpx2.AsyncClient, world: World) -
     answer = await client.post(f"/ingest/sentry/{INGEST_KEY}", content=NOTICE)
 
     assert "unknown_ingest_address" == answer.json()["code"]
+
+
+@pytest.mark.parametrize(
+    ("source", "written_for"),
+    [
+        ("alertmanager", "alertmanager"),
+        ("alertmanager", "grafana"),
+        ("grafana", "grafana"),
+        ("grafana", "alertmanager"),
+    ],
+)
+async def test_either_address(
+    client: httpx2.AsyncClient, world: World, source: str, written_for: str
+) -> None:
+    """Alertmanager's and Grafana's keys open the addresses of both."""
+    world.configuration.directory = with_all_senders()
+    answer = await client.post(f"/ingest/{source}/{KEYS[written_for]}", content=NOTICE)
+
+    assert 202 == answer.status_code
+    assert [written_for] == [routed.integration for routed in world.engine.received]
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [
+        ("generic", KEYS["alertmanager"]),
+        ("alertmanager", KEYS["generic"]),
+        ("grafana", KEYS["pagerduty"]),
+        ("pagerduty", KEYS["pagerduty"]),
+    ],
+)
+async def test_no_other_address(
+    client: httpx2.AsyncClient, world: World, source: str, key: str
+) -> None:
+    """Other keys open only the addresses of their source; PagerDuty's are in bodies."""
+    world.configuration.directory = with_all_senders()
+    answer = await client.post(f"/ingest/{source}/{key}", content=NOTICE)
+
+    assert 404 == answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [("alertmanager", "alertmanager"), ("alertmanager", "grafana"), ("generic",) * 2],
+)
+async def test_token(
+    client: httpx2.AsyncClient, world: World, source: str, named: str
+) -> None:
+    """With a token for ingest the address has the integration's id, and no secret."""
+    world.configuration.directory = with_all_senders()
+    answer = await client.post(
+        f"/ingest/{source}/{named}",
+        content=NOTICE,
+        headers={"Authorization": f"Bearer {INGEST_SECRET}"},
+    )
+
+    assert 202 == answer.status_code
+    assert {named} == {routed.integration for routed in world.engine.received}
+
+
+@pytest.mark.parametrize(
+    ("path", "authorization"),
+    [
+        ("/ingest/alertmanager/alertmanager", ""),
+        ("/ingest/alertmanager/alertmanager", INGEST_SECRET),
+        ("/ingest/alertmanager/alertmanager", f"Basic {INGEST_SECRET}"),
+        ("/ingest/alertmanager/alertmanager", "Bearer "),
+        ("/ingest/alertmanager/alertmanager", "Bearer wrong"),
+        ("/ingest/alertmanager/alertmanager", f"Bearer {ALICE_SECRET}"),
+        ("/ingest/alertmanager/alertmanager", f"Bearer {WRITE_SECRET}"),
+        ("/ingest/alertmanager/generic", f"Bearer {INGEST_SECRET}"),
+        ("/ingest/alertmanager/nobody", f"Bearer {INGEST_SECRET}"),
+        ("/ingest/pagerduty/pagerduty", f"Bearer {INGEST_SECRET}"),
+    ],
+)
+async def test_wrong_token(
+    client: httpx2.AsyncClient, world: World, path: str, authorization: str
+) -> None:
+    """A token that is wrong, or may not do it, is answered as a key that is wrong is."""
+    world.configuration.directory = with_all_senders()
+    wrong_key = await client.post("/ingest/alertmanager/no", content=NOTICE)
+    answer = await client.post(
+        path, content=NOTICE, headers={"Authorization": authorization}
+    )
+
+    assert 404 == answer.status_code
+    assert wrong_key.content == answer.content
+    assert [] == world.engine.received
+
+
+async def test_key_beside_a_token(client: httpx2.AsyncClient, world: World) -> None:
+    """A key opens its address whatever else is sent along, as for a proxy."""
+    world.configuration.directory = with_all_senders()
+    answer = await client.post(
+        INGEST_PATH, content=NOTICE, headers={"Authorization": "Bearer other"}
+    )
+
+    assert 202 == answer.status_code
 
 
 async def test_announced_size(world: World) -> None:

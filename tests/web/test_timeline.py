@@ -93,6 +93,11 @@ def told(event: Event, reason: Reason) -> str:
     [
         (an_opening(), Reason.OPENED, "Opened by prometheus: disk full"),
         (
+            replace(an_opening(), route='severity="critical" team=~"db|infra"'),
+            Reason.OPENED,
+            'Opened by prometheus: disk full (route severity="critical" team=~"db|infra")',
+        ),
+        (
             an_opening(),
             Reason.COLLECTED_ONLY,
             "Opened by prometheus: disk full (its policy is empty: nobody is told)",

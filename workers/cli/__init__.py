@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import checking, configuring, processes, routing, tokens
+from workers.cli import (
+    checking,
+    configuring,
+    events,
+    processes,
+    routing,
+    tokens,
+)
 from workers.cli.common import version as version_of_rung
 
 app = typer.Typer(
@@ -23,6 +30,7 @@ app.add_typer(configuring.app)
 app.add_typer(tokens.app, name="token")
 app.add_typer(checking.app)
 app.add_typer(routing.app, name="route")
+app.add_typer(events.app, name="event")
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 The web app: every face of rung over HTTP.
 
 `create_app` is all there is to it. Nothing happens at import, and there is no state
-but the context it is given and the line of requests waiting to be admitted.
+but the context it is given, the line of requests waiting to be admitted, and what of
+them is still to be kept.
 """
 
 from fastapi import FastAPI
@@ -37,6 +38,7 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.admission = ingest.Admission(
         context.ingests_at_once_max, context.patience_seconds
     )
+    app.state.rejections = ingest.Rejections(context.rejected_events, context.clock)
     problems.install(app)
     for router in (
         health.router,

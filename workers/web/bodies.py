@@ -6,6 +6,7 @@ never inflated; and how deep it is nested is counted without recursion.
 """
 
 import json
+from contextlib import suppress
 from typing import TypeAlias
 
 import anyio
@@ -27,14 +28,23 @@ from workers.web.problems import (
 Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 DEPTH_MAX = 64
+BEGINNING_BYTES = 2_048
 _Container: TypeAlias = dict[str, Json] | list[Json]
 _CONTAINERS = (dict, list)
 
 
 class BodyError(ProblemError):
-    """The body cannot be taken; `size` is what is known of its size, in bytes."""
+    """
+    The body cannot be taken.
 
-    def __init__(self, kind: Kind, detail: str, size: int) -> None:
+    Attributes:
+        size: What is known of its size, in bytes.
+        beginning: What was read of it, at most 2 KB.
+    """
+
+    def __init__(
+        self, kind: Kind, detail: str, size: int, beginning: bytes = b""
+    ) -> None:
         headers = {
             # The rest of the body is not worth reading, nor is what may follow it.
             TOO_LARGE: {"Connection": "close"},
@@ -43,6 +53,7 @@ class BodyError(ProblemError):
         }
         super().__init__(kind, detail, headers=headers.get(kind))
         self.size = size
+        self.beginning = beginning[:BEGINNING_BYTES]
 
 
 async def read_body(request: Request, bytes_max: int, patience_seconds: float) -> bytes:
@@ -60,15 +71,27 @@ async def read_body(request: Request, bytes_max: int, patience_seconds: float) -
         raise BodyError(ENCODED, detail, announced)
     if announced > bytes_max:
         raise _too_large(bytes_max, announced)
+    chunks: list[bytes] = []
     try:
         with anyio.fail_after(patience_seconds):
-            return await _collect(request, bytes_max)
+            await _collect(request, bytes_max, chunks)
     except TimeoutError:
         detail = f"It took longer than {patience_seconds:g} s. Send it again."
         raise BodyError(TOO_SLOW, detail, announced) from None
     except ClientDisconnect:
         detail = "The connection closed before its end. Send it again."
-        raise BodyError(INCOMPLETE, detail, announced) from None
+        raise BodyError(INCOMPLETE, detail, announced, b"".join(chunks)) from None
+
+    return b"".join(chunks)
+
+
+async def glimpse(request: Request, patience_seconds: float) -> bytes:
+    """Return as much of a body as is there already, at most 2 KB; nobody waits long."""
+    chunks: list[bytes] = []
+    with anyio.move_on_after(patience_seconds), suppress(BodyError, ClientDisconnect):
+        await _collect(request, BEGINNING_BYTES, chunks)
+
+    return b"".join(chunks)[:BEGINNING_BYTES]
 
 
 def parse_json(body: bytes) -> Json:
@@ -103,14 +126,14 @@ def _parse_patiently(body: bytes) -> Json:
         raise _too_deep(body) from None
     except UnicodeDecodeError as error:
         detail = f"It is not UTF-8: byte {error.start} cannot be read."
-        raise BodyError(INVALID_JSON, detail, len(body)) from None
+        raise _invalid(detail, body) from None
     except orjson.JSONDecodeError:
         raise _too_deep(body) from None
     except json.JSONDecodeError as error:
         detail = f"{error.msg} (line {error.lineno}, column {error.colno})"
-        raise BodyError(INVALID_JSON, detail, len(body)) from None
+        raise _invalid(detail, body) from None
     except ValueError as error:
-        raise BodyError(INVALID_JSON, str(error), len(body)) from None
+        raise _invalid(str(error), body) from None
 
     return parsed
 
@@ -123,7 +146,11 @@ def _refuse(constant: str) -> None:
 def _too_deep(body: bytes) -> BodyError:
     detail = f"Lists and objects may be nested {DEPTH_MAX} levels deep."
 
-    return BodyError(TOO_DEEP, detail, len(body))
+    return BodyError(TOO_DEEP, detail, len(body), body)
+
+
+def _invalid(detail: str, body: bytes) -> BodyError:
+    return BodyError(INVALID_JSON, detail, len(body), body)
 
 
 def _announced_size(request: Request) -> int:
@@ -133,22 +160,19 @@ def _announced_size(request: Request) -> int:
     return int(announced) if announced.isascii() and announced.isdigit() else 0
 
 
-async def _collect(request: Request, bytes_max: int) -> bytes:
-    chunks: list[bytes] = []
+async def _collect(request: Request, bytes_max: int, chunks: list[bytes]) -> None:
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > bytes_max:
-            raise _too_large(bytes_max, size)
         chunks.append(chunk)
+        if size > bytes_max:
+            raise _too_large(bytes_max, size, b"".join(chunks[:2]))
 
-    return b"".join(chunks)
 
-
-def _too_large(bytes_max: int, size: int) -> BodyError:
+def _too_large(bytes_max: int, size: int, beginning: bytes = b"") -> BodyError:
     detail = f"At most {bytes_max} bytes are taken. Send fewer alerts at once."
 
-    return BodyError(TOO_LARGE, detail, size)
+    return BodyError(TOO_LARGE, detail, size, beginning)
 
 
 def _is_too_deep(parsed: Json) -> bool:

@@ -18,7 +18,8 @@ from engine.ports import (
     IncidentReader,
     Measures,
     Receipt,
-    RoutedAlert,
+    RejectedEvents,
+    Routed,
     Totals,
 )
 from engine.service import Administration
@@ -37,8 +38,8 @@ class Engine(Protocol):
         """What this installation can send on."""
         ...
 
-    async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
-        """Store alerts: when this returns, each of them will be decided."""
+    async def ingest(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
+        """Store notices: when this returns, each of them will be decided."""
         ...
 
     async def obey(self, incident_id: str, command: Command) -> Decision:
@@ -105,6 +106,7 @@ class WebContext:
     idempotency: IdempotencyKeys
     clock: Clock
     ids: Ids
+    rejected_events: RejectedEvents
     checks: Callable[[], Awaitable[Sequence[Check]]]
     version: str
     totals: Totals

@@ -13,6 +13,7 @@ from engine.adapters.memory.idempotency import MemoryIdempotencyKeys
 from engine.adapters.memory.last_known import MemoryLastKnown
 from engine.adapters.memory.measures import MemoryBacklog, MemoryTotals
 from engine.adapters.memory.outbox import MemoryOutbox
+from engine.adapters.memory.rejected import MemoryRejectedEvents
 from engine.adapters.memory.store import MemoryStore
 from engine.adapters.memory.timers import MemoryTimers
 from engine.adapters.memory.turns import MemoryTurns
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryIdempotencyKeys",
     "MemoryLastKnown",
     "MemoryOutbox",
+    "MemoryRejectedEvents",
     "MemoryStore",
     "MemoryTimers",
     "MemoryTotals",

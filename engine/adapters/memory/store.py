@@ -30,7 +30,8 @@ from engine.ports import (
     Mail,
     Posting,
     Receipt,
-    RoutedAlert,
+    Routed,
+    RoutedAcknowledgement,
     Stored,
     Summary,
 )
@@ -96,7 +97,7 @@ class MemoryStore:
         # By key, the incident that somebody resolved while its alerts went on.
         self._left_firing: dict[tuple[str, str], str] = {}
         self.letters = Letters()
-        self.late: list[RoutedAlert] = []
+        self.late: list[Routed] = []
 
     def next_due(self) -> datetime | None:
         """Return when anything is due next: a timer, mail or a send."""
@@ -106,9 +107,9 @@ class MemoryStore:
 
         return min([*dues, sends_due] if sends_due else dues, default=None)
 
-    async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
-        """Put each alert into the mailbox of the open incident with its key."""
-        return [self._append(routed) for routed in alerts]
+    async def append(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
+        """Put each notice into the mailbox of the open incident with its key."""
+        return [self._append(routed) for routed in notices]
 
     async def post(self, answers: Sequence[Answer]) -> None:
         """Put each answer into its incident's mailbox."""
@@ -203,11 +204,10 @@ class MemoryStore:
         """Return the id of the open incident with a dedup key."""
         return self._keys.get((integration, key))
 
-    def _append(self, routed: RoutedAlert) -> Receipt:
+    def _append(self, routed: Routed) -> Receipt:
         key = (routed.integration, routed.key)
         known = self._keys.get(key)
-        fires = routed.alert.status is AlertStatus.FIRING
-        if self._is_late(routed, fires=fires, is_open=known is not None):
+        if self._is_late(routed, is_open=known is not None):
             self.late.append(routed)
             return Receipt(posting=Posting.LATE, incident_id=None)
         if known is not None and len(self.kept[known].mail) >= MAILBOX_MAX:
@@ -216,7 +216,7 @@ class MemoryStore:
 
         return self._join_or_open(routed)
 
-    def _join_or_open(self, routed: RoutedAlert) -> Receipt:
+    def _join_or_open(self, routed: Routed) -> Receipt:
         key = (routed.integration, routed.key)
         known = self._keys.get(key)
         posting = Posting.JOINED if known else Posting.OPENED
@@ -227,7 +227,10 @@ class MemoryStore:
 
         return Receipt(posting=posting, incident_id=known)
 
-    def _is_late(self, routed: RoutedAlert, *, fires: bool, is_open: bool) -> bool:
+    def _is_late(self, routed: Routed, *, is_open: bool) -> bool:
+        if isinstance(routed, RoutedAcknowledgement):
+            return not is_open
+        fires = routed.alert.status is AlertStatus.FIRING
         occurrence = routed.alert.occurrence
         mark = (routed.integration, occurrence or "")
         ended_at = self._ended.get(mark)

@@ -25,6 +25,7 @@ MEASURES = "rung:measures"
 TICKET = "rung:ticket:"
 ON_CALL = "rung:on-call:"
 IDEMPOTENCY = "rung:idempotency:"
+REJECTED = "rung:rejected"
 HASH_BYTES = 11
 
 OCCURRENCE_SECONDS = 24 * 60 * 60
@@ -35,6 +36,7 @@ ON_CALL_SECONDS = 24 * 60 * 60
 # A key whose run has not ended by then died with its process.
 CLAIM_SECONDS = 60
 ANSWER_SECONDS = 24 * 60 * 60
+REJECTED_SECONDS = 30 * 24 * 60 * 60
 # Written with arq's own defaults, and a wake job's by our scripts.
 HEALTH_SECONDS = 11
 IN_PROGRESS_SECONDS = 70
@@ -186,6 +188,20 @@ TABLE = (
         "expires after a day",
         "the answer to a request with an Idempotency-Key",
         ANSWER_SECONDS,
+    ),
+    _row(
+        REJECTED,
+        "list",
+        "the last 100, for 30 days",
+        "what came under nobody's key",
+        REJECTED_SECONDS,
+    ),
+    _row(
+        REJECTED + ":*",
+        "list",
+        "the last 100, for 30 days",
+        "what was refused, by integration",
+        REJECTED_SECONDS,
     ),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(

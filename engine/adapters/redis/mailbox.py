@@ -12,7 +12,7 @@ from engine.codec import encode_mail
 from engine.core.alerts import AlertStatus
 from engine.errors import OverloadedError, StoreUnavailableError
 from engine.ids import TICK, show_incident_id
-from engine.ports import Answer, Clock, Ids, Posting, Receipt, RoutedAlert
+from engine.ports import Answer, Clock, Ids, Posting, Receipt, Routed, RoutedAlert
 
 MAILBOX_MAX = 10_000
 LATE_MAX = 1_000
@@ -58,17 +58,17 @@ class RedisMailbox:
         self._shards = shards
         self._headroom = Headroom(client, clock, memory_limit_bytes)
 
-    async def append(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
-        """Put each alert into the mailbox of the open incident with its key."""
+    async def append(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
+        """Put each notice into the mailbox of the open incident with its key."""
         await self._headroom.check()
         receipts: dict[int, Receipt] = {}
-        left = list(range(len(alerts)))
+        left = list(range(len(notices)))
         for count in range(TRIES_MAX):
             if not left:
-                return [receipts[number] for number in range(len(alerts))]
+                return [receipts[number] for number in range(len(notices))]
             # A hundredth of a second may be full; the next one is not.
             shift = count * TICK
-            calls = [self._arguments(alerts[number], shift) for number in left]
+            calls = [self._arguments(notices[number], shift) for number in left]
             replies = await self._client.run_all(Name.APPEND, calls)
             answers = [_answered(reply) for reply in replies]
             self._client.observe(answers[-1].at)
@@ -91,16 +91,18 @@ class RedisMailbox:
             if isinstance(reply, Exception):
                 raise StoreUnavailableError(str(reply)) from reply
 
-    def _arguments(self, routed: RoutedAlert, shift: timedelta) -> list[Argument]:
+    def _arguments(self, routed: Routed, shift: timedelta) -> list[Argument]:
         shard = keys.shard_for(routed.integration, routed.key, self._shards)
-        occurrence = routed.alert.occurrence
+        # An acknowledgement is of a key; of an occurrence it says nothing.
+        alert = routed.alert if isinstance(routed, RoutedAlert) else None
+        occurrence = alert.occurrence if alert else None
         at = self._clock.now() + shift
 
         return [
             keys.prefix(shard),
             keys.hash_of(routed.integration, routed.key),
             keys.hash_of(routed.integration, occurrence) if occurrence else "",
-            int(routed.alert.status is AlertStatus.FIRING),
+            int(alert is not None and alert.status is AlertStatus.FIRING),
             encode_mail(routed),
             MAILBOX_MAX,
             keys.OCCURRENCE_SECONDS,

@@ -99,6 +99,7 @@ def _opening(event: Opened, reason: Reason) -> str:
     alerts = [event.alert] if event.alert else []
     title = event.title or (event.alert.title if event.alert else event.key)
     text = f"Opened by {event.integration}: {title}"
+    text += f" (route {event.route})" if event.route else ""
     if reason is Reason.COLLECTED_ONLY:
         text += " (its policy is empty: nobody is told)"
     if reason is Reason.FIRED_AFTER_RESOLVE:
@@ -239,6 +240,7 @@ def _opened_fields(event: Opened) -> dict[str, JsonValue]:
         "dedup_key": event.key,
         "integration": event.integration,
         "snapshot": event.snapshot,
+        "route": event.route,
         "alerts": _alerts([event.alert] if event.alert else []),
     }
 

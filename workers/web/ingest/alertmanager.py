@@ -1,5 +1,5 @@
 """
-Prometheus Alertmanager's webhook, version 4, and Grafana's of the same shape.
+Prometheus Alertmanager's webhook, version 4, and Grafana's, version 1, of its shape.
 
 Whatever parses becomes at least one alert. A body of another shape becomes one
 firing alert that carries what could be read of it; an element of `alerts` that is no
@@ -7,7 +7,7 @@ object likewise. What is read of each alert stands alone: a group may be firing 
 one of its alerts is resolved.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from engine.core.alerts import Alert, AlertStatus
 from engine.directory import Grouping, Integration
@@ -20,10 +20,9 @@ from workers.web.ingest.fields import (
     canonical,
     hash_of,
 )
-from workers.web.text import clean, one_line
+from workers.web.ingest.grafana import Added, link_of
+from workers.web.ingest.texts import message_of, status_of, title_of
 
-TITLE_MAX = 255
-MESSAGE_MAX = 4_000
 # The smallest alert that Alertmanager writes is about 185 bytes, so a body of 1 MiB
 # holds no more of them than this. Only made-up bodies have more elements.
 ALERTS_MAX = 6_000
@@ -42,10 +41,9 @@ def read_alerts(
     """
     whole = Fields(body if isinstance(body, dict) else {})
     notices = whole.source.get("alerts")
-    fallback = f"Alert from {integration.name}"
     if not isinstance(notices, list) or not notices:
         whole.mark("alerts" if isinstance(body, dict) else "body")
-        alert = _read_shapeless(body, whole, fallback, f"{delivery_id}.0")
+        alert = read_shapeless(body, whole, integration, f"{delivery_id}.0")
         return [_routed(alert, integration, alert.fingerprint)]
     group_key = _group_key(whole) if integration.grouping is Grouping.PER_GROUP else ""
     _note_missing(whole, len(notices))
@@ -58,10 +56,11 @@ def read_alerts(
         )
         alert_id = f"{delivery_id}.{index}"
         if isinstance(notice, dict):
-            alert = _read_alert(notice, fields, fallback, alert_id)
+            added = Added.to(fields, whole.source)
+            alert = _read_alert(fields, added, integration, alert_id)
         else:
             fields.note(f"alerts[{index}]")
-            alert = _read_shapeless(notice, fields, fallback, alert_id)
+            alert = read_shapeless(notice, fields, integration, alert_id)
         alerts.append(_routed(alert, integration, group_key or alert.fingerprint))
 
     return _firing_first(alerts) if group_key else alerts
@@ -83,27 +82,36 @@ def _firing_first(alerts: list[RoutedAlert]) -> list[RoutedAlert]:
 
 
 def _read_alert(
-    notice: dict[str, Json], fields: Fields, fallback: str, alert_id: str
+    fields: Fields, added: Added, integration: Integration, alert_id: str
 ) -> Alert:
     labels = fields.texts("labels")
     annotations = fields.texts("annotations")
-    named = [annotations.get("summary"), labels.get("alertname"), fallback]
-    told = [annotations.get("description"), annotations.get("message")]
+    named = [annotations.get("summary"), labels.get("alertname"), added.title]
+    told = [annotations.get("description"), annotations.get("message"), added.message]
 
     return Alert(
         id=alert_id,
-        fingerprint=_fingerprint(notice, fields, labels),
+        fingerprint=_fingerprint(fields, labels),
         status=_status(fields),
-        title=_title(named),
+        title=title_of([*named, name_of(integration)]),
         starts_at=fields.time("startsAt"),
-        labels=bounded_labels(labels, fields),
-        message=_message(told),
-        link=fields.link("generatorURL"),
+        labels=bounded_labels(
+            {**added.labels, **labels}, fields, integration.labels_routed
+        ),
+        message=message_of([f"{message_of(told)}\n{added.extras}"]),
+        link=link_of(fields),
         unread=fields.told(),
     )
 
 
-def _read_shapeless(body: Json, fields: Fields, fallback: str, alert_id: str) -> Alert:
+def name_of(integration: Integration) -> str:
+    """Return the title of an alert that has none of its own."""
+    return f"Alert from {integration.name}"
+
+
+def read_shapeless(
+    body: Json, fields: Fields, integration: Integration, alert_id: str
+) -> Alert:
     """Make a firing alert of anything; its text shows the body if nothing else can."""
     labels = fields.texts("labels") or fields.texts("commonLabels")
     annotations = fields.texts("annotations") or fields.texts("commonAnnotations")
@@ -118,9 +126,9 @@ def _read_shapeless(body: Json, fields: Fields, fallback: str, alert_id: str) ->
         id=alert_id,
         fingerprint=hash_of(body),
         status=AlertStatus.FIRING,
-        title=_title([*named, fallback]),
-        labels=bounded_labels(labels, fields),
-        message=_message(told),
+        title=title_of([*named, name_of(integration)]),
+        labels=bounded_labels(labels, fields, integration.labels_routed),
+        message=message_of(told),
         unread=fields.told(),
     )
 
@@ -144,9 +152,7 @@ def _group_key(whole: Fields) -> str:
     return hash_of(common) if common else ""
 
 
-def _fingerprint(
-    notice: dict[str, Json], fields: Fields, labels: Mapping[str, str]
-) -> str:
+def _fingerprint(fields: Fields, labels: Mapping[str, str]) -> str:
     """Return what names the alert at its source; else a hash of what identifies it."""
     if fingerprint := fields.text("fingerprint"):
         return bounded_key(fingerprint)
@@ -154,32 +160,17 @@ def _fingerprint(
     # As they were sent: what cannot be shown still tells two alerts apart.
     sent = fields.source.get("labels")
 
-    return hash_of(sent or labels or notice)
+    return hash_of(sent or labels or dict(fields.source))
 
 
 def _status(fields: Fields) -> AlertStatus:
     """Return the alert's own status. When in doubt it fires."""
-    status = fields.source.get("status")
-    match status.strip().lower() if isinstance(status, str) else status:
-        case "firing":
-            return AlertStatus.FIRING
-        case "resolved":
-            return AlertStatus.RESOLVED
-        case _:
-            fields.mark("status")
-            return AlertStatus.FIRING
+    word = fields.source.get("status")
+    status = status_of(word) if isinstance(word, str) else None
+    if status is None:
+        fields.mark("status")
 
-
-def _title(candidates: Iterable[str | None]) -> str:
-    lines = (one_line(text, TITLE_MAX) for text in candidates if text)
-
-    return next((line for line in lines if line), "Alert")
-
-
-def _message(candidates: Iterable[str | None]) -> str:
-    texts = (clean(text, MESSAGE_MAX).strip() for text in candidates if text)
-
-    return next((text for text in texts if text), "")
+    return status or AlertStatus.FIRING
 
 
 def _routed(alert: Alert, integration: Integration, key: str) -> RoutedAlert:

@@ -7,7 +7,7 @@ with the alert, so that its incident's timeline shows what is missing and where.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -57,6 +57,15 @@ class Fields:
             case _:
                 self.mark(name)
                 return ""
+
+    def scalar(self, name: str) -> str:
+        """Return a text; a number or a boolean as JSON writes it."""
+        found = self.source.get(name)
+        text = _scalar(found)
+        if text is None and found is not None:
+            self.mark(name)
+
+        return text or ""
 
     def texts(self, name: str) -> Mapping[str, str]:
         """Return texts by their names; numbers and booleans as JSON writes them."""
@@ -123,12 +132,22 @@ class Fields:
         return (*self.unread[:UNREAD_MAX], f"{more} more")
 
 
-def bounded_labels(labels: Mapping[str, str], fields: Fields) -> Mapping[str, str]:
-    """Return the first 64 labels, fit to show; how many were left out is noted."""
-    kept = {
-        one_line(name, LABEL_NAME_MAX): clean(value, LABEL_VALUE_MAX)
-        for name, value in list(labels.items())[:LABELS_MAX]
+def bounded_labels(
+    labels: Mapping[str, str], fields: Fields, routed: Collection[str] = ()
+) -> Mapping[str, str]:
+    """
+    Return the first 64 labels, fit to show; how many were left out is noted.
+
+    Those that routes look at come first, so that however many others there are, they do
+    not change the route; nor does one whose name only reads like that of another.
+    """
+    ordered = {
+        **{name: labels[name] for name in sorted(routed) if name in labels},
+        **labels,
     }
+    kept: dict[str, str] = {}
+    for name, value in list(ordered.items())[:LABELS_MAX]:
+        kept.setdefault(one_line(name, LABEL_NAME_MAX), clean(value, LABEL_VALUE_MAX))
     if len(labels) > LABELS_MAX:
         fields.note(f"{fields.place}labels: {len(labels) - LABELS_MAX} left out")
 

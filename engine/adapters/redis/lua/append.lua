@@ -1,5 +1,5 @@
--- Put one alert into the mailbox of the open incident with its key.
--- prefix, hash of the key, hash of the occurrence or '', fires (1 or 0), body,
+-- Put one notice into the mailbox of the open incident with its key.
+-- prefix, hash of the key, hash of the occurrence or '', fires (1 or 0: it opens none), body,
 -- mailbox length at most, seconds to remember an occurrence, late notices at most,
 -- then ids for a new incident, of which the first free one is taken
 local prefix, key, occurrence, fires, body = unpack(ARGV, 1, 5)
