@@ -131,10 +131,9 @@ def _fields(text: str) -> dict[str, str]:
     return {"kind": kind, "id": named} if colon else {"kind": kind}
 
 
-_Kinds = Annotated[AnyTarget, Field(discriminator="kind")]
+_Fields = Annotated[AnyTarget, Field(discriminator="kind")]
 Target = Annotated[
-    _Kinds,
-    BeforeValidator(_read, json_schema_input_type=str | _Kinds),
+    _Fields, BeforeValidator(_read, json_schema_input_type=str | _Fields)
 ]
 
 

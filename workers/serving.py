@@ -43,6 +43,9 @@ def context_of(
         checks=installation.checks,
         version=version,
         public_url=settings.public_url,
+        measures=installation.tally,
+        totals=installation.totals,
+        backlog=installation.backlog,
         body_bytes_max=settings.body_bytes_max,
     )
 

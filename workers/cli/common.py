@@ -125,5 +125,7 @@ async def _prepared(
     if waiting.cancelled_caught:
         message = "Redis does not answer: check REDIS_URL, or start it"
         raise StoreUnavailableError(message)
+    done = await work(installation)
+    await installation.tally.close()
 
-    return await work(installation)
+    return done

@@ -46,14 +46,14 @@ def up() -> None:
         address = _address(settings, listener)
 
         async def first(installation: "Installation") -> None:
-            lines = await first_start(
-                installation.configuration, settings.data_dir, address
-            )
+            kept = installation.configuration
+            lines = configured or await first_start(kept, settings.data_dir, address)
             # Nobody may be reading it; that must not end what pages people.
             with suppress(OSError):
                 typer.echo("\n".join([f"rung {version()}", *lines]))
 
         with redis_url(settings) as url:
+            configured = _configured(settings, url, address)
             _run(run_up, settings, url, listener, version(), first)
 
 
@@ -90,6 +90,24 @@ def worker() -> None:
         from workers.processes import run_worker
 
         _run(run_worker, settings, url)
+
+
+def _configured(settings: "Settings", url: str, address: str) -> list[str]:
+    """Apply the files that are set, before anything is served; say how to go on."""
+    if settings.config_dir is None:
+        return []
+    from workers.cli.configuring import configure
+    from workers.demo import configured_start
+    from workers.secret_files import key_file
+
+    applied = configure(settings, url, settings.config_dir)
+    keys = {
+        name: path
+        for name in applied.directory.integrations
+        if (path := key_file(settings.data_dir, name)).exists()
+    }
+
+    return configured_start(applied.directory, settings.data_dir, address, keys)
 
 
 def _run(function: Any, *arguments: object) -> None:

@@ -7,9 +7,10 @@ but the context it is given and the line of requests waiting to be admitted.
 
 from fastapi import FastAPI
 
-from workers.web import api, docs, health, ingest, problems
+from workers.web import api, docs, health, ingest, metrics, problems
 from workers.web.access import RequestLog, TrailingSlash
 from workers.web.context import Check, Engine, WebContext
+from workers.web.figures import FigureCache
 from workers.web.openapi import RungApp
 
 __all__ = ["Check", "Engine", "WebContext", "create_app"]
@@ -32,11 +33,19 @@ def create_app(context: WebContext) -> FastAPI:
         redoc_url=None,
     )
     app.state.context = context
+    app.state.figures = FigureCache(context)
     app.state.admission = ingest.Admission(
         context.ingests_at_once_max, context.patience_seconds
     )
     problems.install(app)
-    for router in (health.router, ingest.router, api.router, docs.router):
+    routers = (
+        health.router,
+        metrics.router,
+        ingest.router,
+        api.router,
+        docs.router,
+    )
+    for router in routers:
         app.include_router(router)
     app.add_middleware(RequestLog, ids=context.ids)
     # The one added last is outermost.

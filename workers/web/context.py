@@ -9,13 +9,17 @@ from fastapi import Depends, Request
 from engine.core.events import Command
 from engine.core.incident import Decision, Incident
 from engine.ports import (
+    UNMEASURED,
+    Backlog,
     Clock,
     Configuration,
     IdempotencyKeys,
     Ids,
     IncidentReader,
+    Measures,
     Receipt,
     RoutedAlert,
+    Totals,
 )
 from engine.service import Administration
 
@@ -74,6 +78,7 @@ class WebContext:
         checks: Looks at what `/readyz` reports.
         version: The version of rung.
         public_url: The address that others reach it by; None: nobody said.
+        totals: What all processes have counted; `measures` counts in this one.
         patience_seconds: How long a request waits to be admitted, and how long its
             body may take to come in.
     """
@@ -87,7 +92,10 @@ class WebContext:
     ids: Ids
     checks: Callable[[], Awaitable[Sequence[Check]]]
     version: str
+    totals: Totals
+    backlog: Backlog
     public_url: str | None = None
+    measures: Measures = UNMEASURED
     body_bytes_max: int = BODY_BYTES_MAX
     ingests_at_once_max: int = INGESTS_AT_ONCE_MAX
     patience_seconds: float = PATIENCE_SECONDS

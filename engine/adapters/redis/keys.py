@@ -21,6 +21,7 @@ DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
 UPKEEP = "rung:upkeep"
 TURNS = "rung:turns"
+MEASURES = "rung:measures"
 TICKET = "rung:ticket:"
 ON_CALL = "rung:on-call:"
 IDEMPOTENCY = "rung:idempotency:"
@@ -185,6 +186,7 @@ TABLE = (
         "the answer to a request with an Idempotency-Key",
         ANSWER_SECONDS,
     ),
+    _row(MEASURES, "hash", "for ever", "what was counted, for /metrics"),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(
         "rung:arq:health-check:*",
