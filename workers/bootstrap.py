@@ -249,8 +249,8 @@ def _adapters(
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
     ids, client = SecretIds(), client_on(pools.paging, replicas=0)
-    command_client = client_on(pools.command)
     name, totals = _worker_name(ids), RedisTotals(client)
+    command_client = client_on(pools.command)
     http = OutboundHttp(allowed=settings.webhook_allow)
 
     return _Adapters(

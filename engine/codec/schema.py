@@ -303,7 +303,16 @@ CONTENTS: dict[str, Shape[Any]] = {
     "z": Shape(Removed, at="@", id="i", by="b"),
     "l": Shape(MetadataSet, at="@", id="i", by="b", key="k", texts="x", references="r"),
     "n": Shape(Commented, at="@", id="i", by="b", text="x"),
-    "ne": Shape(CommentEdited, at="@", id="i", by="b", comment="c", text="x"),
+    "ne": Shape(
+        CommentEdited,
+        at="@",
+        id="i",
+        by="b",
+        comment="c",
+        text="x",
+        ticked="v",
+        unticked="w",
+    ),
     "m": ROUTED,
 }
 LETTERS = {shape.cls: letter for letter, shape in CONTENTS.items()}

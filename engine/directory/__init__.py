@@ -21,13 +21,7 @@ from engine.directory.people import (
     User,
     UserGroup,
 )
-from engine.directory.tokens import (
-    SECRET,
-    Scope,
-    Token,
-    hash_secret,
-    token_id_of,
-)
+from engine.directory.tokens import SECRET, Scope, Token, hash_secret, token_id_of
 
 __all__ = [
     "EMAIL",

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from engine.directory.record import Record
 
-TOKEN_ID_LETTERS = 12
 # As it stands in a line of curl and in a header; whoever writes one keeps to this.
 SECRET = re.compile(r"[A-Za-z0-9._~-]{16,200}")
+TOKEN_ID_LETTERS = 12
 
 
 class Scope(StrEnum):

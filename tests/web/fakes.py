@@ -1,6 +1,6 @@
 """Stand-ins for the ports that the web uses; the core behind them is the real one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from engine.adapters.memory import ManualClock, MemoryIdempotencyKeys, MemoryTotals
 from engine.core.alerts import Alert, AlertStatus
-from engine.core.events import Command, Opened
+from engine.core.effects import Comment
+from engine.core.events import Attached, Command, Detached, Opened
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident
 from engine.directory import (
@@ -149,6 +150,10 @@ class FakeEngine:
     failure: Exception | None = None
     held_up: anyio.Event | None = None
     posting: Posting = Posting.OPENED
+    channels: frozenset[str] = frozenset({"console", "webhook"})
+    histories: dict[str, tuple[Entry, ...]] = field(
+        default_factory=dict[str, tuple[Entry, ...]]
+    )
 
     async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
         """Note the alerts; each key opens an incident."""
@@ -166,8 +171,21 @@ class FakeEngine:
         decision = decide(await self.find(incident_id), command)
         self.commands.append(command)
         self.incidents[incident_id] = decision.incident
+        if decision.reason.is_recorded:
+            said = tuple(one for one in decision.effects if isinstance(one, Comment))
+            entry = Entry(event=command, reason=decision.reason, comments=said)
+            known = self.histories.get(incident_id, ())
+            self.histories[incident_id] = (*known, entry)
 
         return decision
+
+    async def attach(self, incident_id: str, command: Attached) -> Decision:
+        """Decide it of the child alone."""
+        return await self.obey(incident_id, command)
+
+    async def detach(self, incident_id: str, command: Detached) -> Decision:
+        """Decide it of the child alone."""
+        return await self.obey(incident_id, command)
 
     async def find(self, incident_id: str) -> Incident:
         """Return an incident."""
@@ -186,6 +204,10 @@ class FakeReader(IncidentReader):
     listed: list[Summary] = field(default_factory=list[Summary])
     histories: dict[str, tuple[Entry, ...]] = field(
         default_factory=dict[str, tuple[Entry, ...]]
+    )
+    policies: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
+    holders: dict[tuple[str, str], str] = field(
+        default_factory=dict[tuple[str, str], str]
     )
     asked: list[frozenset[Status]] = field(default_factory=list[frozenset[Status]])
 
@@ -213,6 +235,16 @@ class FakeReader(IncidentReader):
             raise UnknownIncidentError(incident_id)
 
         return self.histories[incident_id]
+
+    @override
+    async def policies_of(
+        self, incident_id: str, hashes: Collection[str]
+    ) -> Mapping[str, Snapshot]:
+        return {hashed: self.policies[hashed] for hashed in hashes}
+
+    @override
+    async def holder(self, integration: str, key: str) -> str | None:
+        return self.holders.get((integration, key))
 
 
 @dataclass(slots=True)
@@ -316,8 +348,8 @@ class World:
     tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count for one process, and keep its answers."""
         self.idempotency = MemoryIdempotencyKeys(self.clock)
+        self.engine.histories = self.reader.histories
         self.tally = Tally(self.totals, "here")
 
     async def look(self) -> Sequence[Check]:

@@ -43,23 +43,38 @@ async def test_show(client: httpx2.AsyncClient, written: str) -> None:
     """An incident is shown, whether its id is written with its prefix or without."""
     answer = await client.get(f"/v1/incidents/{written}", headers=READER)
 
-    expected = {
+    expected: dict[str, object] = {
         "id": SHOWN_ID,
         "title": "disk full",
+        "kind": "incident",
         "status": "triggered",
+        "severity": "critical",
         "integration": "prometheus",
         "dedup_key": "f1",
         "policy": "default",
+        "team": None,
         "alert_count": 1,
         "firing_count": 1,
         "metadata": {"severity": ["critical"]},
+        "references": {},
         "opened_at": "2026-11-22T00:41:10.500000Z",
         "next_due_at": "2026-11-22T00:41:10.500000Z",
         "acknowledged_at": None,
         "acknowledged_by": None,
+        "snoozed_by": None,
+        "snoozed_until": None,
+        "returns_at": None,
         "exhausted_at": None,
         "resolved_at": None,
         "resolved_by": None,
+        "parent": None,
+        "children": [],
+        "links": {
+            "self": f"/v1/incidents/{SHOWN_ID}",
+            "timeline": f"/v1/incidents/{SHOWN_ID}/timeline",
+            "history": f"/v1/incidents/{SHOWN_ID}/history",
+            "comments": f"/v1/incidents/{SHOWN_ID}/comments",
+        },
     }
 
     assert 200 == answer.status_code

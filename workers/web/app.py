@@ -38,14 +38,13 @@ def create_app(context: WebContext) -> FastAPI:
         context.ingests_at_once_max, context.patience_seconds
     )
     problems.install(app)
-    routers = (
+    for router in (
         health.router,
         metrics.router,
         ingest.router,
         api.router,
         docs.router,
-    )
-    for router in routers:
+    ):
         app.include_router(router)
     app.add_middleware(RequestLog, ids=context.ids)
     # The one added last is outermost.

@@ -66,6 +66,7 @@ LOW_SCOPE = Kind(HTTPStatus.FORBIDDEN, "low_scope", "The token may not do this")
 NO_ADDRESS = Kind(
     HTTPStatus.NOT_FOUND, "unknown_ingest_address", "No integration has this address"
 )
+NO_COMMENT = Kind(HTTPStatus.NOT_FOUND, "unknown_comment", "No such comment")
 NO_INCIDENT = Kind(HTTPStatus.NOT_FOUND, "unknown_incident", "No such incident")
 KEY_TAKEN = Kind(HTTPStatus.CONFLICT, "key_taken", "Another incident has the key")
 NO_OBJECT = Kind(HTTPStatus.NOT_FOUND, "unknown_object", "No such object")
@@ -177,6 +178,7 @@ class Problem(BaseModel):
         code: Names the kind of problem; it stays the same over all versions.
         detail: What is wrong this time, and what to do about it.
         errors: The fields that are not valid, if that is the problem.
+        incident_id: The incident that is in the way, if one is.
     """
 
     type: str
@@ -185,6 +187,7 @@ class Problem(BaseModel):
     code: str
     detail: str
     errors: list[FieldError] = []
+    incident_id: str | None = None
 
 
 class ProblemError(Exception):
@@ -197,12 +200,14 @@ class ProblemError(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         errors: Sequence[FieldError] = (),
+        incident_id: str | None = None,
     ) -> None:
         super().__init__(f"{kind.code}: {detail}")
         self.kind = kind
         self.detail = detail
         self.headers = headers or {}
         self.errors = errors
+        self.incident_id = incident_id
 
 
 def install(app: FastAPI) -> None:
@@ -223,6 +228,8 @@ def to_response(problem: ProblemError) -> Response:
     }
     if problem.errors:
         document["errors"] = [error.model_dump() for error in problem.errors]
+    if problem.incident_id is not None:
+        document["incident_id"] = problem.incident_id
     is_temporary = kind.status is HTTPStatus.SERVICE_UNAVAILABLE
     headers = {**(_RETRY_LATER if is_temporary else {}), **problem.headers}
 

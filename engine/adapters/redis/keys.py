@@ -179,6 +179,7 @@ TABLE = (
         "whom a look-up named last",
         ON_CALL_SECONDS,
     ),
+    _row(MEASURES, "hash", "for ever", "what was counted, for /metrics"),
     _row(
         "rung:idempotency:*",
         "string",
@@ -186,7 +187,6 @@ TABLE = (
         "the answer to a request with an Idempotency-Key",
         ANSWER_SECONDS,
     ),
-    _row(MEASURES, "hash", "for ever", "what was counted, for /metrics"),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(
         "rung:arq:health-check:*",
