@@ -72,6 +72,7 @@ def rules_of(
         data_directory=settings.data_dir,
         adopt=adopt,
         has_schedules=settings.has_schedules,
+        judge_address=judge_address,
     )
 
 
