@@ -62,9 +62,7 @@ class Applied:
     is_done: bool = True
 
 
-def rules_of(
-    settings: Settings, judge_address: Judge | None = None, *, adopt: bool = False
-) -> Rules:
+def rules_of(settings: Settings, *, adopt: bool = False) -> Rules:
     """Return how files are applied where these settings hold."""
     return Rules(
         data_directory=settings.data_dir,

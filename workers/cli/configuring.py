@@ -60,10 +60,9 @@ def apply(
     draft = read_draft(directory)
     if draft.mistakes:
         dialogue.refuse(draft.mistakes)
-    settings = read_settings()
+    rules = rules_of(read_settings(), adopt=adopt)
 
     async def work(installation: "Installation") -> "Applied | Sequence[Mistake]":
-        rules = rules_of(settings, installation.judge_address, adopt=adopt)
         return await mistakes_or(
             apply_files(installation.configuration, draft, rules, dialogue.is_wanted)
         )
@@ -117,7 +116,7 @@ def configure(settings: "Settings", redis_url: str, directory: Path) -> "Applied
                 apply_files(
                     installation.configuration,
                     draft,
-                    rules_of(settings, installation.judge_address),
+                    rules_of(settings),
                     also=lambda one: with_api_token(one, settings.data_dir),
                 )
             )
