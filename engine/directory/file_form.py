@@ -130,7 +130,7 @@ def _or_environment(shape: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_kinds(shapes: dict[str, Any]) -> None:
-    """Have each step say its kind: the schema of a model leaves it to its default."""
+    """Require the kind of every step: it tells them apart."""
     for one in shapes["Policy"]["properties"]["steps"]["items"]["oneOf"]:
         shape = shapes[one["$ref"].rpartition("/")[2]]
         shape["required"] = ["kind", *shape.get("required", ())]
