@@ -13,6 +13,8 @@ from typing import Any
 import structlog
 
 from engine.directory import (
+    HIGH,
+    LOW,
     Directory,
     ObjectKind,
     Place,
@@ -40,7 +42,7 @@ ATTEMPTS_MAX = 8
 SETTINGS = "settings"
 # Policies name them wherever they name no urgency of their own.
 ALWAYS_THERE: Mapping[ObjectKind, frozenset[str]] = {
-    ObjectKind.URGENCIES: frozenset({"high", "low"})
+    ObjectKind.URGENCIES: frozenset({HIGH.id, LOW.id})
 }
 # What the checks call the people of a schedule, which is a list and no record.
 PEOPLE = "people"

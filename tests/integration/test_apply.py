@@ -342,3 +342,23 @@ def test_exit_codes(directory: Path, tmp_path: Path) -> None:
     )
     assert 3 == missing
     assert "Redis does not answer: check REDIS_URL, or start it\n" in problem
+
+
+def test_internal_webhook(directory: Path, on_it: dict[str, str]) -> None:
+    """A webhook to an internal address is refused with its line, unless it is allowed."""
+    people = directory / "people.yaml"
+    text = people.read_text().replace(
+        "{id: alice-console, channel: console}",
+        "{id: alice-hook, channel: webhook, address: 'https://10.0.0.1/hush'}",
+    )
+    people.write_text(text)
+    code, told, problem = rung("apply", directory, "--yes", **on_it)
+    allowed = {"RUNG_WEBHOOK_ALLOW": "10.0.0.0/8"}
+    again, _, _ = rung("apply", directory, "--yes", **on_it, **allowed)
+
+    assert (1, 0) == (code, again)
+    assert (
+        "users.alice.contact_methods[0].address: 10.0.0.1: 10.0.0.1 is an internal "
+        "address; if it is yours, add its network to RUNG_WEBHOOK_ALLOW"
+    ) in told + problem
+    assert "hush" not in told + problem
