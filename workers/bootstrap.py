@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
 from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
+from engine.adapters.redis.measures import RedisBacklog, RedisTotals
 from engine.adapters.redis.outbox import RedisOutbox
 from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.purge import Purge
@@ -40,16 +42,19 @@ from engine.adapters.redis.upkeep import RedisUpkeep
 from engine.directory import WEBHOOKS
 from engine.errors import StoreUnavailableError
 from engine.ports import (
+    Backlog,
     Channel,
     Clock,
     Configuration,
     Heartbeat,
     Ids,
     IncidentReader,
+    Mark,
     OnCallLookup,
     Timers,
+    Totals,
 )
-from engine.service import INCIDENTS, Caretaker, Couriers, Engine, LookUps
+from engine.service import INCIDENTS, Caretaker, Couriers, Engine, LookUps, Tally
 from workers.plugins import Plugins, loaded
 from workers.settings import Settings, SettingsError
 
@@ -78,6 +83,8 @@ class Installation:
         engine: Drains; on the pool that ingest uses too.
         desk: Takes in alerts and obeys commands; commands have their own pool.
         look_ups: Asks outside who is on call; entered for as long as the process works.
+        tally: Counts for this process; `totals` are those of all of them.
+        name: Names this process; no two share one.
         is_ready: Whether the store was reached and is one of ours.
     """
 
@@ -91,6 +98,10 @@ class Installation:
     couriers: Couriers
     timers: Timers
     caretaker: Caretaker
+    tally: Tally
+    totals: Totals
+    backlog: Backlog
+    name: str
     is_ready: bool = False
     _check_store: Callable[[], Awaitable[Sequence[Check]]]
     _client: Client = field(repr=False)
@@ -114,6 +125,10 @@ class Installation:
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
             else:
                 return
+
+    def tell_living(self, at: datetime | None) -> None:
+        """Note when the worker of this process last lived; None: it has ended."""
+        self.tally.mark(Mark.HEARTBEAT, at, self.name)
 
     async def checks(self) -> Sequence[Check]:
         """Look at what has to be so before requests should come here."""
@@ -195,6 +210,9 @@ class _Adapters:
     configuration: Configuration
     mailbox: RedisMailbox
     timers: Timers
+    tally: Tally
+    totals: Totals
+    name: str
 
 
 def _adapters(
@@ -213,6 +231,7 @@ def _adapters(
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
     ids, client = SecretIds(), client_on(pools.paging, replicas=0)
+    name, totals = _worker_name(ids), RedisTotals(client)
     http = OutboundHttp(allowed=settings.webhook_allow)
 
     return _Adapters(
@@ -233,7 +252,10 @@ def _adapters(
             shards=settings.shards,
             memory_limit_bytes=settings.memory_limit,
         ),
-        timers=_timers(Sweep(client, shards=settings.shards), clock, redis_url, ids),
+        timers=_timers(Sweep(client, shards=settings.shards), clock, redis_url, name),
+        tally=Tally(totals, name),
+        totals=totals,
+        name=name,
     )
 
 
@@ -251,6 +273,10 @@ def _wire(adapters: _Adapters) -> Installation:
         couriers=_couriers(adapters),
         timers=adapters.timers,
         caretaker=_caretaker(adapters, engine),
+        tally=adapters.tally,
+        totals=adapters.totals,
+        backlog=RedisBacklog(adapters.client, shards=adapters.settings.shards),
+        name=adapters.name,
         _check_store=partial(_check_store, adapters),
         _client=adapters.client,
         _shards=adapters.settings.shards,
@@ -277,6 +303,7 @@ def _engine(adapters: _Adapters) -> Engine:
         look_ups=look_ups,
         turns=RedisTurns(adapters.client),
         channels=frozenset(adapters.channels),
+        measures=adapters.tally,
     )
 
 
@@ -290,6 +317,7 @@ def _couriers(adapters: _Adapters) -> Couriers:
         configuration=adapters.configuration,
         clock=adapters.clock,
         public_url=settings.public_url,
+        measures=adapters.tally,
     )
 
 
@@ -316,20 +344,21 @@ def _caretaker(adapters: _Adapters, engine: Engine) -> Caretaker:
         clock=adapters.clock,
         timers=adapters.timers,
         engine=engine,
-        owner=_worker_name(adapters.ids),
+        owner=adapters.name,
         retention=adapters.settings.retention,
         problems=partial(_problems, adapters),
         heartbeat=_heartbeat(adapters.settings, adapters.http),
+        measures=adapters.tally,
     )
 
 
-def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, ids: Ids) -> ArqTimers:
+def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, name: str) -> ArqTimers:
     return ArqTimers(
         pool=lambda: _own_pool(redis_url),
         clock=clock,
         arm=sweep.arm,
         sweep=sweep.sweep,
-        name=_worker_name(ids),
+        name=name,
     )
 
 
@@ -405,5 +434,5 @@ def _nonce() -> int:
 
 
 def _worker_name(ids: Ids) -> str:
-    """Name this process in arq's health key, for people and without two alike."""
+    """Name this process, as in arq's health key: for people and without two alike."""
     return f"{socket.gethostname()}:{os.getpid()}:{ids.command_id()[:8]}"

@@ -40,6 +40,9 @@ def context_of(
         ids=installation.ids,
         checks=installation.checks,
         version=version,
+        measures=installation.tally,
+        totals=installation.totals,
+        backlog=installation.backlog,
         body_bytes_max=settings.body_bytes_max,
     )
 

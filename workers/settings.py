@@ -110,6 +110,7 @@ class Settings(BaseModel):
 
     Attributes:
         redis_url: None: `rung up` starts a Redis of its own.
+        config_dir: `rung up` applies the files in it at its start.
         host: The address that web listens on; this machine only, unless said.
         on_call: The entry point of the look-up that knows who is on call.
         memory_limit: In bytes; only for a Redis that has no maxmemory itself.
@@ -125,6 +126,7 @@ class Settings(BaseModel):
     port: Annotated[int, Field(alias="PORT", ge=0, le=65_535)] = 8080
     host: Annotated[str, Field(alias="RUNG_HOST")] = "127.0.0.1"
     data_dir: Annotated[Path, Field(alias="RUNG_DATA_DIR")] = Path(".rung")
+    config_dir: Annotated[Path | None, Field(alias="RUNG_CONFIG_DIR")] = None
     on_call_file: Annotated[Path | None, Field(alias="RUNG_ON_CALL_FILE")] = None
     on_call: Annotated[str | None, Field(alias="RUNG_ON_CALL")] = None
     public_url: Annotated[str | None, Field(alias="RUNG_PUBLIC_URL")] = None

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 from typing_extensions import override
 
+from engine.adapters.memory import MemoryTotals
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Command, Opened
 from engine.core.incident import Decision, Incident, Status
@@ -23,8 +24,10 @@ from engine.directory import (
 from engine.errors import UnknownIncidentError
 from engine.ids import mint
 from engine.ports import (
+    Backlog,
     Clock,
     Configuration,
+    Due,
     Entry,
     Ids,
     IncidentReader,
@@ -33,6 +36,7 @@ from engine.ports import (
     RoutedAlert,
     Summary,
 )
+from engine.service import Tally
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
 from policies.targets import UserTarget
@@ -283,6 +287,21 @@ class FakeCheck:
 
 
 @dataclass(slots=True)
+class FakeBacklog(Backlog):
+    """So much waits as a test says."""
+
+    waits: Due = field(default_factory=lambda: Due(count=0, overdue=0))
+    failure: Exception | None = None
+
+    @override
+    async def due(self, longer: timedelta) -> Due:
+        if self.failure:
+            raise self.failure
+
+        return self.waits
+
+
+@dataclass(slots=True)
 class World:
     """Everything around one web app, for a test to set and to look at."""
 
@@ -291,6 +310,13 @@ class World:
     configuration: FakeConfiguration = field(default_factory=FakeConfiguration)
     checks: list[FakeCheck] = field(default_factory=lambda: [FakeCheck()])
     checks_failure: Exception | None = None
+    totals: MemoryTotals = field(default_factory=MemoryTotals)
+    backlog: FakeBacklog = field(default_factory=FakeBacklog)
+    tally: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count for one process."""
+        self.tally = Tally(self.totals, "here")
 
     async def look(self) -> Sequence[Check]:
         """Run the checks."""
@@ -309,6 +335,9 @@ class World:
             "ids": CountedIds(),
             "checks": self.look,
             "version": VERSION,
+            "measures": self.tally,
+            "totals": self.totals,
+            "backlog": self.backlog,
             **changes,
         }
 

@@ -9,12 +9,16 @@ from fastapi import Depends, Request
 from engine.core.events import Command
 from engine.core.incident import Decision, Incident
 from engine.ports import (
+    UNMEASURED,
+    Backlog,
     Clock,
     Configuration,
     Ids,
     IncidentReader,
+    Measures,
     Receipt,
     RoutedAlert,
+    Totals,
 )
 
 BODY_BYTES_MAX = 1 << 20
@@ -71,6 +75,7 @@ class WebContext:
     Attributes:
         checks: Looks at what `/readyz` reports.
         version: The version of rung.
+        totals: What all processes have counted; `measures` counts in this one.
         patience_seconds: How long a request waits to be admitted, and how long its
             body may take to come in.
     """
@@ -82,6 +87,9 @@ class WebContext:
     ids: Ids
     checks: Callable[[], Awaitable[Sequence[Check]]]
     version: str
+    totals: Totals
+    backlog: Backlog
+    measures: Measures = UNMEASURED
     body_bytes_max: int = BODY_BYTES_MAX
     ingests_at_once_max: int = INGESTS_AT_ONCE_MAX
     patience_seconds: float = PATIENCE_SECONDS

@@ -10,6 +10,7 @@ from engine.adapters.memory.channel import MemoryChannel
 from engine.adapters.memory.clock import CountingIds, ManualClock
 from engine.adapters.memory.configuration import MemoryConfiguration
 from engine.adapters.memory.last_known import MemoryLastKnown
+from engine.adapters.memory.measures import MemoryBacklog, MemoryTotals
 from engine.adapters.memory.outbox import MemoryOutbox
 from engine.adapters.memory.store import MemoryStore
 from engine.adapters.memory.timers import MemoryTimers
@@ -19,12 +20,14 @@ from engine.adapters.memory.upkeep import MemoryUpkeep
 __all__ = [
     "CountingIds",
     "ManualClock",
+    "MemoryBacklog",
     "MemoryChannel",
     "MemoryConfiguration",
     "MemoryLastKnown",
     "MemoryOutbox",
     "MemoryStore",
     "MemoryTimers",
+    "MemoryTotals",
     "MemoryTurns",
     "MemoryUpkeep",
 ]

@@ -21,6 +21,7 @@ DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
 UPKEEP = "rung:upkeep"
 TURNS = "rung:turns"
+MEASURES = "rung:measures"
 TICKET = "rung:ticket:"
 ON_CALL = "rung:on-call:"
 HASH_BYTES = 11
@@ -174,6 +175,7 @@ TABLE = (
         "whom a look-up named last",
         ON_CALL_SECONDS,
     ),
+    _row(MEASURES, "hash", "for ever", "what was counted, for /metrics"),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(
         "rung:arq:health-check:*",
