@@ -305,7 +305,7 @@ class Couriers:
 
 
 async def _on(channel: Channel, notification: Notification) -> DeliveryResult:
-    """Send on a channel, whatever it does there."""
+    """Send on a channel that may be anybody's: whatever it does is an outcome."""
     try:
         return read_result(
             await ask(partial(channel.send, notification), SEND_SECONDS_MAX)
