@@ -15,6 +15,20 @@ from workers.demo import demo_directory, read_secrets
 PHONE = "+4917012345678"
 ROTAS = '{"primary": ["erin"]}'
 
+# Longer than a step waits for a lookup that asks nobody.
+SLOW = """
+import anyio
+from rung.oncall import OnCall, OnCallReason
+
+class Slow:
+    def __init__(self, environment):
+        pass
+
+    async def who(self, target, at):
+        await anyio.sleep(1.5)
+        return OnCall(people=("carol",), reason=OnCallReason.EVENT, source="slow")
+"""
+
 
 @pytest.fixture(name="site")
 def _site(tmp_path: Path) -> Path:
@@ -66,6 +80,18 @@ def test_examples(tmp_path: Path, site: Path) -> None:
         assert f"To: {PHONE}\n\nDiskFull\n" == message.read_text(encoding="utf-8")
         assert {"rung-weekly 1.0", "rung-spool 1.0"} == set(loaded)
         assert 0 == process.end()
+
+
+def test_slow(tmp_path: Path, site: Path) -> None:
+    """A lookup that asks elsewhere may take its time: a step waits for the answer."""
+    install(site, "rung-slow", {"rung.oncall": {"slow": "slow:Slow"}}, slow=SLOW)
+    rung = Installed(tmp_path)
+    with rung.start(PYTHONPATH=searched(site), RUNG_ON_CALL="slow") as process:
+        process.wait_until_ready()
+        until_accepted(lambda: httpx2.post(rung.ingest, json=AN_ALERT))
+        process.wait_for("PAGE  carol")
+
+        assert "look_up.failed" not in process.text()
 
 
 @pytest.mark.parametrize("command", ["up", "web", "worker"])
