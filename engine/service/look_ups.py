@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -128,17 +127,13 @@ class LookUps:
 
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *_error: object) -> None:
         assert self._tasks is not None
         # What is not answered yet is taken up at its deadline, by whoever works then.
         self._tasks.cancel_scope.cancel()
         try:
-            return await self._tasks.__aexit__(kind, error, traceback)
+            # Not with the error of whoever ends: it would come out wrapped in a group.
+            await self._tasks.__aexit__(None, None, None)
         finally:
             self._tasks = None
 

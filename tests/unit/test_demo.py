@@ -7,6 +7,7 @@ import pytest
 
 from engine.adapters.memory import MemoryConfiguration
 from engine.directory import Scope
+from engine.directory.checks import Checks
 from workers.demo import SecretsError, demo_directory, first_start, read_secrets
 
 ADDRESS = "http://127.0.0.1:8080"
@@ -125,3 +126,11 @@ def test_demo_reaches(tmp_path: Path) -> None:
 
     assert directory.policies["default"].can_page
     assert all(directory.rules_for(person, "high", CONSOLE) for person in named)
+
+
+def test_demo_catches_all(tmp_path: Path) -> None:
+    """The demo names a catch-all policy that it has: what nobody answers pages again."""
+    directory = demo_directory(read_secrets(tmp_path))
+
+    assert "default" == directory.catch_all
+    assert [] == Checks(directory=directory).problems_of_settings()

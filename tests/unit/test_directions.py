@@ -39,7 +39,12 @@ from engine.ports import (
     Turn,
     Turns,
 )
-from engine.service.directions import GUESSED, Directions, Unanswered
+from engine.service.directions import (
+    GUESSED,
+    INSTALLATION,
+    Directions,
+    Unanswered,
+)
 from policies.metadata import Reference
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
@@ -490,6 +495,18 @@ class TestOpening:
             opened.resolve_when,
         )
         assert logged == [line["event"] for line in lines]
+
+    @pytest.mark.parametrize("catch_all", [None, "gone"])
+    def test_without_catch_all(self, catch_all: str | None) -> None:
+        """Without a catch-all policy an alarm pages nobody; that is an error, with its title."""
+        routed = replace(ROUTED, integration=INSTALLATION)
+        with capture_logs() as lines:
+            _, snapshot = directions(catch_all=catch_all).opening(CLAIMED, routed, NOW)
+
+        assert () == snapshot.policies[snapshot.root].steps
+        assert [("catch_all.missed", "error", ROUTED.alert.title)] == [
+            (line["event"], line["log_level"], line["title"]) for line in lines
+        ]
 
 
 class TestAcknowledgement:

@@ -374,3 +374,16 @@ async def test_ends(bench: Bench) -> None:
 
     assert ["schedule:primary at 03:00:00"] == bench.remote.asked
     assert [] == bench.told()
+
+
+async def test_error_of_the_process(bench: Bench) -> None:
+    """What ends the process is told as it is, also with a question under way."""
+
+    async def work() -> None:
+        async with bench.look_ups:
+            bench.ask("one", PRIMARY)
+            message = "Redis is away"
+            raise StoreUnavailableError(message)
+
+    with pytest.raises(StoreUnavailableError, match="Redis is away"):
+        await work()

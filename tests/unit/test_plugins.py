@@ -50,6 +50,8 @@ class Sms:
 async def opened(environment):
     events.append("opened")
     yield Sms()
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
     events.append("closed")
 
 @asynccontextmanager
