@@ -7,10 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import core
+from benchmarks import command_line, core, counting
 
 Figures = dict[str, Any]
-BENCHMARKS: Mapping[str, Callable[[float], Figures]] = {"core": core.measure}
+BENCHMARKS: Mapping[str, Callable[[float], Figures]] = {
+    "core": core.measure,
+    "counting": counting.measure,
+    "help": command_line.measure,
+}
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

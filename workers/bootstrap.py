@@ -4,7 +4,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -40,6 +40,7 @@ from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
 from engine.adapters.redis.upkeep import RedisUpkeep
+from engine.directory import WEBHOOKS
 from engine.errors import StoreUnavailableError
 from engine.ports import (
     Backlog,
@@ -54,7 +55,8 @@ from engine.ports import (
     Timers,
     Totals,
 )
-from engine.service import Caretaker, Couriers, Engine, LookUps, Tally
+from engine.service import INCIDENTS, Caretaker, Couriers, Engine, LookUps, Tally
+from workers.plugins import Plugins, loaded
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -69,6 +71,8 @@ SOCKET_SECONDS_MAX = 5
 CONNECT_SECONDS_MAX = 2
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
 NONCE_BITS = 32
+CONSOLE = "console"
+CHANNELS = (CONSOLE, WEBHOOKS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,14 +153,20 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
     """
     Wire rung up on one primary. Nothing is asked of Redis before it is needed.
 
+    Plugins are loaded here: whatever decides has to know by which channels people can
+    be reached, not only what sends.
+
     Raises:
         SettingsError: If the address of Redis is none.
+        PluginError: If a lookup or a channel of others cannot be used.
     """
     clock = StoreClock()
     install_into_arq(clock)
     pools = _Pools(redis_url)
+    own = frozenset({*CHANNELS, INCIDENTS})
     try:
-        yield _wire(_adapters(settings, clock, redis_url, pools))
+        async with loaded(settings.on_call, os.environ, own) as plugins:
+            yield _wire(_adapters(settings, clock, redis_url, pools, plugins))
     finally:
         with anyio.move_on_after(CONNECTION_WAIT_SECONDS, shield=True):
             await pools.disconnect()
@@ -198,7 +208,8 @@ class _Adapters:
     clock: StoreClock
     ids: Ids
     http: OutboundHttp
-    channels: dict[str, Channel]
+    channels: Mapping[str, Channel]
+    plugins: Plugins
     client: Client
     store: RedisStore
     desk_store: RedisStore
@@ -211,7 +222,11 @@ class _Adapters:
 
 
 def _adapters(
-    settings: Settings, clock: StoreClock, redis_url: str, pools: _Pools
+    settings: Settings,
+    clock: StoreClock,
+    redis_url: str,
+    pools: _Pools,
+    plugins: Plugins,
 ) -> _Adapters:
     def client_on(pool: ConnectionPool, replicas: int = settings.replicas) -> Client:
         redis = Redis(connection_pool=pool)
@@ -230,7 +245,8 @@ def _adapters(
         clock=clock,
         ids=ids,
         http=http,
-        channels=_channels(http, clock),
+        channels={**plugins.channels, **_channels(http, clock)},
+        plugins=plugins,
         client=client,
         store=store_on(client),
         desk_store=store_on(client_on(pools.command)),
@@ -281,11 +297,15 @@ def _wire(adapters: _Adapters) -> Installation:
 
 
 def _engine(adapters: _Adapters) -> Engine:
+    plugins = adapters.plugins
+    is_local = plugins.lookup is None or plugins.is_lookup_local
     look_ups = LookUps(
-        _lookup(adapters.settings, adapters.configuration, adapters.clock),
+        plugins.lookup
+        or _lookup(adapters.settings, adapters.configuration, adapters.clock),
         mailbox=adapters.mailbox,
         last_known=RedisLastKnown(adapters.client),
         clock=adapters.clock,
+        is_local=lambda _target: is_local,
     )
 
     return Engine(
@@ -357,8 +377,8 @@ def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, name: str) -> ArqTi
 
 def _channels(http: OutboundHttp, clock: Clock) -> dict[str, Channel]:
     return {
-        "console": ConsoleChannel(sys.stdout),
-        "webhook": WebhookChannel(http, clock),
+        CONSOLE: ConsoleChannel(sys.stdout),
+        WEBHOOKS: WebhookChannel(http, clock),
     }
 
 

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -39,6 +40,7 @@ from engine.ports import (
     Span,
 )
 from engine.service.addresses import Reached, reached
+from engine.service.guests import GuestError, ask, read_result
 from engine.service.settlement import INCIDENTS
 from engine.service.slots import SLOTS, Slots
 from engine.service.turnstile import Turnstile
@@ -303,14 +305,15 @@ class Couriers:
 
 
 async def _on(channel: Channel, notification: Notification) -> DeliveryResult:
-    """Send on a channel, which may hang, and raise whatever it likes."""
+    """Send on a channel that may be anybody's: whatever it does is an outcome."""
     try:
-        with anyio.fail_after(SEND_SECONDS_MAX):
-            return await channel.send(notification)
+        return read_result(
+            await ask(partial(channel.send, notification), SEND_SECONDS_MAX)
+        )
     except TimeoutError:
         return DeliveryResult(outcome=Outcome.UNKNOWN, detail="no answer in time")
-    except Exception as error:  # noqa: BLE001 - a channel may be anybody's code
-        return DeliveryResult(outcome=Outcome.FAILED, detail=show_error(error))
+    except GuestError as error:
+        return DeliveryResult(outcome=Outcome.FAILED, detail=str(error))
 
 
 def _log_left(delivery: Delivery, error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import redis
 
 from tests.support.journeys import Installed, seed_quick_demo
-from tests.support.processes import AN_ALERT, eventually
+from tests.support.processes import AN_ALERT, eventually, running_rung
 from tests.support.servers import found_servers, running_server
 from tests.unit.test_cli import run
 
@@ -62,6 +63,26 @@ def test_one_alert(tmp_path: Path) -> None:
     assert 1 == sum(name.startswith("rung_worker_last_heartbeat") for name in found)
     assert [] == [one for one in told.values() if one["verdict"] == "finding"]
     assert 0 == code
+
+
+def test_worker_ends(tmp_path: Path) -> None:
+    """A worker that ends in order is missed by nobody; one that is killed is."""
+    (tmp_path / "redis").mkdir()
+    with running_server(found_servers()[-1], tmp_path / "redis") as server:
+
+        def live() -> int:
+            with redis.Redis.from_url(server.url) as client:
+                fields = client.hkeys("rung:measures")
+
+            return sum(b"worker_last_heartbeat" in field for field in fields)
+
+        for count, number in ((0, signal.SIGTERM), (1, signal.SIGKILL)):
+            output = tmp_path / f"output-{count}"
+            with running_rung(output, "worker", REDIS_URL=server.url) as rung:
+                eventually(lambda: live() == 1)
+                rung.end(number)
+
+            assert count == live()
 
 
 def test_badly_set_redis(tmp_path: Path) -> None:

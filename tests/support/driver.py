@@ -14,6 +14,7 @@ from engine.adapters.memory import (
     MemoryLastKnown,
     MemoryOutbox,
     MemoryStore,
+    MemoryTotals,
     MemoryTurns,
 )
 from engine.core.alerts import Alert, AlertStatus
@@ -32,7 +33,7 @@ from engine.directory import (
     User,
 )
 from engine.ports import Channel, DeliveryResult, Lane, Posting, RoutedAlert
-from engine.service import Couriers, Engine, LookUps
+from engine.service import Couriers, Engine, LookUps, Tally
 from policies.policy import Policy
 from tests.support.look_ups import Rota
 
@@ -66,6 +67,8 @@ class Driver:
         self.incidents: dict[str, str] = {}
         self.last_known = MemoryLastKnown(self.clock)
         self.rota = Rota(TableLookup(self.configuration))
+        self.totals = MemoryTotals()
+        self.tally = Tally(self.totals, "driven")
         self.process = self.assembled()
         self._alerts: dict[str, Alert] = {}
 
@@ -90,6 +93,7 @@ class Driver:
                 turns=self.through(self.turns),
                 channels=frozenset(CHANNELS),
                 look_ahead=timedelta(0),
+                measures=self.tally,
             ),
             couriers=Couriers(
                 outbox=self.through(MemoryOutbox(self.store, self.clock)),
@@ -101,6 +105,7 @@ class Driver:
                 configuration=configuration,
                 clock=clock,
                 public_url=PUBLIC_URL,
+                measures=self.tally,
             ),
         )
 

@@ -69,7 +69,7 @@ async def look_at_store(
     now = installation.clock.now()
 
     return [
-        *look_at_directory(directory, has_schedules=settings.on_call_file is None),
+        *look_at_directory(directory, has_schedules=settings.has_schedules),
         _workers(counted, now),
         _audit(counted, now),
     ]
