@@ -103,10 +103,13 @@ def test_badly_set_redis(tmp_path: Path) -> None:
 def test_changes_nothing(tmp_path: Path) -> None:
     """The doctor leaves an empty Redis empty, but for what goes by itself."""
     with running_server(found_servers()[-1], tmp_path) as server:
-        doctor(REDIS_URL=server.url, **WELL)
+        code, told = doctor(REDIS_URL=server.url)
         with redis.Redis.from_url(server.url) as client:
             names = client.keys()
 
+    assert 1 == code
+    assert "finding" == told["memory limit"]["verdict"]
+    assert "cannot tell" == told["audit"]["verdict"]
     assert set(names) <= {b"rung:probe"}
 
 

@@ -139,6 +139,7 @@ async def test_lateness(losses: int) -> None:
         for bound, count in after.buckets.items()
     }
 
+    assert ["alice", "bob"] == [who for _, who in driver.sent()]
     assert 1 == late[5.0]
     assert 3 * SECOND == after.total - before.total
 
