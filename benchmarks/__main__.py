@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import command_line, core
+from benchmarks import command_line, core, counting
 
 Figures = dict[str, Any]
 BENCHMARKS: Mapping[str, Callable[[float], Figures]] = {
     "core": core.measure,
+    "counting": counting.measure,
     "help": command_line.measure,
 }
 

@@ -92,24 +92,24 @@ def measure(seconds: float) -> dict[str, Any]:
     """
     cases = _cases()
     decisions = {
-        name: _microseconds(case.decide, seconds) for name, case in cases.items()
+        name: microseconds(case.decide, seconds) for name, case in cases.items()
     }
     paging = cases["page"].decide()
     state, entry, send = _written(paging, cases["page"].event)
     snapshot = paging.incident.snapshot
     codec = {
-        "encode_incident": _microseconds(
+        "encode_incident": microseconds(
             lambda: encode_incident(paging.incident), seconds
         ),
-        "decode_incident": _microseconds(
+        "decode_incident": microseconds(
             lambda: decode_incident(state, snapshot, {}), seconds
         ),
-        "encode_entry": _microseconds(
+        "encode_entry": microseconds(
             lambda: _written_entry(paging, cases["page"].event), seconds
         ),
-        "encode_send": _microseconds(lambda: encode_send(_send_of(paging)), seconds),
+        "encode_send": microseconds(lambda: encode_send(_send_of(paging)), seconds),
     }
-    step = _microseconds(lambda: _step(state, snapshot, cases), seconds)
+    step = microseconds(lambda: _step(state, snapshot, cases), seconds)
 
     return {
         "decisions_per_second": round(1e6 / decisions["page"]),
@@ -203,7 +203,7 @@ def _cases() -> dict[str, Case]:
     }
 
 
-def _microseconds(work: Callable[[], object], seconds: float) -> float:
+def microseconds(work: Callable[[], object], seconds: float) -> float:
     """Return what one call takes, the median over batches, without the collector."""
     gc.collect()
     gc.disable()

@@ -30,6 +30,7 @@ from engine.adapters.networks import Network
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
+from engine.adapters.redis.examination import examine_server
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
 from engine.adapters.redis.idempotency import RedisIdempotencyKeys
@@ -125,6 +126,7 @@ class Installation:
     name: str
     is_ready: bool = False
     _check_store: Callable[[], Awaitable[Sequence[Check]]]
+    _examine_store: Callable[[], Awaitable[Sequence[Check]]]
     _client: Client = field(repr=False)
     _shards: int
 
@@ -161,6 +163,10 @@ class Installation:
         )
 
         return [started, *await self._check_store()]
+
+    async def examine(self) -> Sequence[Check]:
+        """Look at the store closely, as a doctor does; nothing waits for it."""
+        return await self._examine_store()
 
 
 @asynccontextmanager
@@ -313,6 +319,13 @@ def _wire(adapters: _Adapters) -> Installation:
         backlog=RedisBacklog(adapters.client, shards=adapters.settings.shards),
         name=adapters.name,
         _check_store=partial(_check_store, adapters),
+        _examine_store=partial(
+            examine_server,
+            adapters.client,
+            memory_limit=adapters.settings.memory_limit,
+            replicas=adapters.settings.replicas,
+            shards=adapters.settings.shards,
+        ),
         _client=adapters.client,
         _shards=adapters.settings.shards,
     )

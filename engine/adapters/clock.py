@@ -1,8 +1,8 @@
 """
 The clock of the store, followed between its answers.
 
-This is the only file that reads a clock. What the host believes the time of day to
-be is never asked: two workers agree because they follow the same Redis.
+This is the only file that reads a clock. By what the host believes the time of day to
+be nothing is decided: two workers agree because they follow the same Redis.
 """
 
 import time
@@ -34,6 +34,15 @@ ELAPSING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def elapsed_ns() -> int:
     """Return the time since the machine was started, in nanoseconds."""
     return time.clock_gettime_ns(ELAPSING)
+
+
+def host_time_ms() -> int:
+    """
+    Return what this machine takes for the time, in milliseconds since 1970.
+
+    Nothing is decided by it: it is compared with the store's, for whoever reads logs.
+    """
+    return time.time_ns() // MILLISECOND_NS
 
 
 class StoreClock:

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 import anyio
 import pytest
 
-from engine.adapters.memory import MemoryConfiguration
+from engine.adapters.memory import MemoryConfiguration, MemoryTotals
 from engine.core.effects import Send
 from engine.core.events import DeliveryReported, Outcome
 from engine.core.incident import Incident
 from engine.directory import ContactMethod, Directory, User
 from engine.errors import StoreUnavailableError
 from engine.ports import Delivery, DeliveryResult, Notification, Outbox, Room
-from engine.service import Couriers
+from engine.service import Couriers, Tally
 from engine.service.addresses import with_provider
 from tests.contract.backends import Backend
 from tests.contract.making import (
@@ -181,6 +181,8 @@ class Process:
     def __post_init__(self) -> None:
         self.outbox = HandOutbox(outbox=self.backend.outbox)
         self.outbox.runs.set()
+        self.totals = MemoryTotals()
+        self.tally = Tally(self.totals, "one")
         self.couriers = Couriers(
             outbox=self.outbox,
             mailbox=self.backend.mailbox,
@@ -188,6 +190,7 @@ class Process:
             configuration=MemoryConfiguration(DIRECTORY),
             clock=self.backend.clock,
             slots=self.slots,
+            measures=self.tally,
         )
         self._life = anyio.CancelScope()
 
@@ -199,6 +202,13 @@ class Process:
                 await self.couriers.deliver()
                 yield
                 self._life.cancel()
+
+    async def tries(self) -> dict[tuple[str, ...], int]:
+        """Return what it counted of its tries, by channel and outcome."""
+        await self.tally.hand_in()
+        counts = (await self.totals.read()).counts
+
+        return {labels: count for (_, labels), count in counts.items() if count}
 
     def stop(self) -> None:
         """Let it get no further than where it is."""
@@ -393,6 +403,7 @@ class TestBegin:
         assert [] == process.channel.begun
         assert [] == await outcomes(backend, claimed.incident_id)
         assert await nothing_is_left(backend)
+        assert {("webhook", "suppressed"): 1} == await process.tries()
 
     @pytest.mark.parametrize("outcome", Outcome)
     async def test_begun(self, backend: Backend, outcome: Outcome) -> None:

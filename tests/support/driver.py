@@ -14,6 +14,7 @@ from engine.adapters.memory import (
     MemoryLastKnown,
     MemoryOutbox,
     MemoryStore,
+    MemoryTotals,
     MemoryTurns,
 )
 from engine.core.alerts import Alert, AlertStatus
@@ -40,7 +41,12 @@ from engine.ports import (
     RoutedAcknowledgement,
     RoutedAlert,
 )
-from engine.service import Couriers, Engine, LookUps
+from engine.service import (
+    Couriers,
+    Engine,
+    LookUps,
+    Tally,
+)
 from policies.policy import Policy
 from tests.support.look_ups import Rota
 
@@ -90,6 +96,8 @@ class Driver:
         self.incidents: dict[str, str] = {}
         self.last_known = MemoryLastKnown(self.clock)
         self.rota = Rota(TableLookup(self.configuration))
+        self.totals = MemoryTotals()
+        self.tally = Tally(self.totals, "driven")
         self.process = self.assembled()
         self._alerts: dict[str, Alert] = {}
 
@@ -114,6 +122,7 @@ class Driver:
                 turns=self.through(self.turns),
                 channels=frozenset(CHANNELS),
                 look_ahead=timedelta(0),
+                measures=self.tally,
             ),
             couriers=Couriers(
                 outbox=self.through(MemoryOutbox(self.store, self.clock)),
@@ -125,6 +134,7 @@ class Driver:
                 configuration=configuration,
                 clock=clock,
                 public_url=PUBLIC_URL,
+                measures=self.tally,
             ),
         )
 

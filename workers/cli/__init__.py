@@ -11,6 +11,7 @@ import typer
 from workers.cli import (
     checking,
     configuring,
+    doctor,
     events,
     processes,
     routing,
@@ -31,6 +32,7 @@ app.add_typer(tokens.app, name="token")
 app.add_typer(checking.app)
 app.add_typer(routing.app, name="route")
 app.add_typer(events.app, name="event")
+app.add_typer(doctor.app)
 
 
 def main() -> None:

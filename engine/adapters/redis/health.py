@@ -32,12 +32,18 @@ class ShardsMismatchError(EngineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What one look at the server found; a fatal one that fails means not ready."""
+    """
+    What one look at the server found; a fatal one that fails means not ready.
+
+    Attributes:
+        is_known: Whether the server told; one that does not is trusted.
+    """
 
     name: str
     ok: bool
     is_fatal: bool
     detail: str
+    is_known: bool = True
 
 
 async def check_shards(client: Client, shards: int) -> None:
@@ -134,6 +140,7 @@ def _eviction(memory: Mapping[str, object]) -> Check:
         name="eviction",
         ok=policy in {NOEVICTION, UNKNOWN},
         is_fatal=True,
+        is_known=policy != UNKNOWN,
         detail=f"maxmemory-policy has to be {NOEVICTION}; it is {policy}",
     )
 
@@ -145,6 +152,7 @@ def _persistence(persistence: Mapping[str, object]) -> Check:
         name="persistence",
         ok=enabled in {"1", UNKNOWN},
         is_fatal=False,
+        is_known=enabled != UNKNOWN,
         detail=f"appendonly has to be yes, or a restart loses incidents; it is {_WORDS[enabled]}",
     )
 
