@@ -144,6 +144,7 @@ class FakeEngine:
     received: list[RoutedAlert] = field(default_factory=list[RoutedAlert])
     commands: list[Command] = field(default_factory=list[Command])
     failure: Exception | None = None
+    failure_of_commands: Exception | None = None
     held_up: anyio.Event | None = None
     posting: Posting = Posting.OPENED
     channels: frozenset[str] = frozenset({"console", "webhook"})
@@ -164,6 +165,8 @@ class FakeEngine:
 
     async def obey(self, incident_id: str, command: Command) -> Decision:
         """Decide a command and keep what comes of it."""
+        if self.failure_of_commands:
+            raise self.failure_of_commands
         decision = decide(await self.find(incident_id), command)
         self.commands.append(command)
         self.incidents[incident_id] = decision.incident
