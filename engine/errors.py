@@ -12,8 +12,10 @@ Everything the engine raises, by whose fault it is. Those not here name their mo
             * adapters.redis.client.NotReplicatedError: too few replicas have it.
         * OverloadedError: there is more to do than there is room for.
         * ContendedError: others kept moving the incident.
+        * workers.applying.ChangedMeanwhileError: others kept changing the directory.
     * LookUpFailedError: it cannot be told who is on call.
         * adapters.lookups.static_file.ScheduleFileError: the file cannot be used.
+    * service.guests.GuestError: a lookup or a channel of others did not do its part.
     * adapters.destinations.OutboundError: nothing came of a request to others.
         * adapters.destinations.RefusedUrlError: it may not be sent there.
         * adapters.destinations.CertificateError: somebody else listens there.

@@ -41,8 +41,11 @@ def context_of(
         ids=installation.ids,
         checks=installation.checks,
         version=version,
+        measures=installation.tally,
+        totals=installation.totals,
+        backlog=installation.backlog,
         public_url=settings.public_url,
-        has_schedules=settings.on_call_file is None,
+        has_schedules=settings.has_schedules,
         body_bytes_max=settings.body_bytes_max,
     )
 

@@ -1,9 +1,13 @@
 """Tokens: what opens the API. Of a secret only the hash is kept."""
 
 import hashlib
+import re
 from enum import StrEnum
 
 from engine.directory.record import Record
+
+# As it stands in a line of curl and in a header; whoever writes one keeps to this.
+SECRET = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 
 
 class Scope(StrEnum):

@@ -15,6 +15,19 @@ from engine.ports.idempotency import (
     KeyUse,
 )
 from engine.ports.mailbox import Answer, Mailbox, Posting, Receipt, RoutedAlert
+from engine.ports.measures import (
+    UNMEASURED,
+    Backlog,
+    Counted,
+    Counter,
+    Due,
+    Mark,
+    Measures,
+    Series,
+    Span,
+    Spread,
+    Totals,
+)
 from engine.ports.outbox import Delivery, Outbox, Room, UnderWay
 from engine.ports.people import (
     KnownOnCall,
@@ -40,15 +53,20 @@ from engine.ports.timers import Timers, Wake
 from engine.ports.upkeep import Audited, Heartbeat, Purged, Repair, Upkeep
 
 __all__ = [
+    "UNMEASURED",
     "Answer",
     "Audited",
+    "Backlog",
     "Channel",
     "Claimed",
     "Clock",
     "Commit",
     "Configuration",
+    "Counted",
+    "Counter",
     "Delivery",
     "DeliveryResult",
+    "Due",
     "Entry",
     "Heartbeat",
     "IdempotencyKeys",
@@ -63,6 +81,8 @@ __all__ = [
     "LastKnown",
     "Mail",
     "Mailbox",
+    "Mark",
+    "Measures",
     "Notification",
     "OnCall",
     "OnCallLookup",
@@ -74,9 +94,13 @@ __all__ = [
     "Repair",
     "Room",
     "RoutedAlert",
+    "Series",
+    "Span",
+    "Spread",
     "Stored",
     "Summary",
     "Timers",
+    "Totals",
     "Turn",
     "Turns",
     "UnderWay",

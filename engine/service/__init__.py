@@ -11,5 +11,6 @@ from engine.service.couriers import Couriers
 from engine.service.engine import Engine
 from engine.service.look_ups import LookUps
 from engine.service.settlement import INCIDENTS
+from engine.service.tally import Tally
 
-__all__ = ["INCIDENTS", "Caretaker", "Couriers", "Engine", "LookUps"]
+__all__ = ["INCIDENTS", "Caretaker", "Couriers", "Engine", "LookUps", "Tally"]

@@ -27,12 +27,14 @@ from engine.errors import (
 )
 from engine.ids import show_incident_id
 from engine.ports import (
+    UNMEASURED,
     Claimed,
     Clock,
     Configuration,
     IncidentStore,
     Lane,
     Mailbox,
+    Measures,
     Receipt,
     RoutedAlert,
     Stored,
@@ -72,6 +74,7 @@ class Engine:
 
     Attributes:
         channels: Those that this installation can send on.
+        measures: Counts what came of what was stored.
         look_ahead: How far ahead of its time a timer may be claimed. Zero on a
             clock that a test moves by hand.
         claimed_at: When a claim last came back, with incidents or without.
@@ -85,6 +88,7 @@ class Engine:
     turns: Turns
     channels: frozenset[str]
     look_ahead: timedelta = LOOK_AHEAD
+    measures: Measures = UNMEASURED
     claimed_at: datetime | None = field(default=None, init=False)
     _directions: Directions | None = field(default=None, init=False)
 
@@ -260,10 +264,11 @@ class Engine:
             await self._end_idle([one for one in settled if not one.has_news])
             moved = [one for one in settled if one.has_news]
             outcomes = await self.store.commit([one.commit() for one in moved])
+            stored_at = self.clock.now()
             lost = []
             for settlement, stored in zip(moved, outcomes, strict=True):
                 if stored is Stored.DONE:
-                    settlement.act()
+                    settlement.act(stored_at, self.measures)
                 elif stored in DECIDED_AGAIN:
                     lost.append(settlement.claimed.incident_id)
                 elif stored is Stored.REFUSED:
@@ -332,7 +337,7 @@ class Engine:
             return Stored.DONE
         [stored] = await self.store.commit([settlement.commit()])
         if stored is Stored.DONE:
-            settlement.act()
+            settlement.act(self.clock.now(), self.measures)
 
         return stored
 

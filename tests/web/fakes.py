@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 from typing_extensions import override
 
-from engine.adapters.memory import ManualClock, MemoryIdempotencyKeys
+from engine.adapters.memory import ManualClock, MemoryIdempotencyKeys, MemoryTotals
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.effects import Comment
 from engine.core.events import Attached, Command, Detached, Opened
@@ -25,7 +25,9 @@ from engine.directory import (
 from engine.errors import UnknownIncidentError
 from engine.ids import mint
 from engine.ports import (
+    Backlog,
     Configuration,
+    Due,
     Entry,
     Ids,
     IncidentReader,
@@ -34,6 +36,7 @@ from engine.ports import (
     RoutedAlert,
     Summary,
 )
+from engine.service import Tally
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
 from policies.targets import UserTarget
@@ -306,6 +309,21 @@ class FakeCheck:
 
 
 @dataclass(slots=True)
+class FakeBacklog(Backlog):
+    """So much waits as a test says."""
+
+    waits: Due = field(default_factory=lambda: Due(count=0, overdue=0))
+    failure: Exception | None = None
+
+    @override
+    async def due(self, longer: timedelta) -> Due:
+        if self.failure:
+            raise self.failure
+
+        return self.waits
+
+
+@dataclass(slots=True)
 class World:
     """Everything around one web app, for a test to set and to look at."""
 
@@ -316,10 +334,14 @@ class World:
     idempotency: MemoryIdempotencyKeys = field(init=False)
     checks: list[FakeCheck] = field(default_factory=lambda: [FakeCheck()])
     checks_failure: Exception | None = None
+    totals: MemoryTotals = field(default_factory=MemoryTotals)
+    backlog: FakeBacklog = field(default_factory=FakeBacklog)
+    tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
         self.idempotency = MemoryIdempotencyKeys(self.clock)
         self.engine.histories = self.reader.histories
+        self.tally = Tally(self.totals, "here")
 
     async def look(self) -> Sequence[Check]:
         """Run the checks."""
@@ -339,6 +361,9 @@ class World:
             "ids": CountedIds(),
             "checks": self.look,
             "version": VERSION,
+            "measures": self.tally,
+            "totals": self.totals,
+            "backlog": self.backlog,
             **changes,
         }
 

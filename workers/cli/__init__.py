@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import processes
+from workers.cli import configuring, processes
 from workers.cli.common import version as version_of_rung
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(processes.app)
+app.add_typer(configuring.app)
 
 
 def main() -> None:

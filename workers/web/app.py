@@ -10,9 +10,10 @@ from typing import Any
 from fastapi import FastAPI
 from typing_extensions import override
 
-from workers.web import api, health, ingest, problems
+from workers.web import api, health, ingest, metrics, problems
 from workers.web.access import RequestLog, TrailingSlash
 from workers.web.context import Check, Engine, WebContext
+from workers.web.figures import FigureCache
 
 __all__ = ["Check", "Engine", "WebContext", "create_app"]
 
@@ -48,11 +49,12 @@ def create_app(context: WebContext) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
+    app.state.figures = FigureCache(context)
     app.state.admission = ingest.Admission(
         context.ingests_at_once_max, context.patience_seconds
     )
     problems.install(app)
-    for router in (health.router, ingest.router, api.router):
+    for router in (health.router, metrics.router, ingest.router, api.router):
         app.include_router(router)
     app.add_middleware(RequestLog, ids=context.ids)
     # The one added last is outermost.

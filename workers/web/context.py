@@ -9,13 +9,17 @@ from fastapi import Depends, Request
 from engine.core.events import Attached, Command, Detached
 from engine.core.incident import Decision, Incident
 from engine.ports import (
+    UNMEASURED,
+    Backlog,
     Clock,
     Configuration,
     IdempotencyKeys,
     Ids,
     IncidentReader,
+    Measures,
     Receipt,
     RoutedAlert,
+    Totals,
 )
 
 BODY_BYTES_MAX = 1 << 20
@@ -85,6 +89,7 @@ class WebContext:
     Attributes:
         checks: Looks at what `/readyz` reports.
         version: The version of rung.
+        totals: What all processes have counted; `measures` counts in this one.
         public_url: The address that others reach it by; None: nobody said.
         has_schedules: Whether the directory has every schedule there is.
         patience_seconds: How long a request waits to be admitted, and how long its
@@ -99,6 +104,9 @@ class WebContext:
     ids: Ids
     checks: Callable[[], Awaitable[Sequence[Check]]]
     version: str
+    totals: Totals
+    backlog: Backlog
+    measures: Measures = UNMEASURED
     public_url: str | None = None
     has_schedules: bool = True
     body_bytes_max: int = BODY_BYTES_MAX

@@ -237,13 +237,19 @@ async def answer(_request: Request, error: Exception) -> Response:
             raise error
 
 
-def _of_engine(error: EngineError) -> ProblemError:
+def problem_of(error: EngineError) -> ProblemError:
+    """Say what an error of the engine means for who asked."""
     known = next(kind for kind in type(error).__mro__ if kind in _ENGINE_PROBLEMS)
-    kind, detail = _ENGINE_PROBLEMS[known]
-    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request.refused", code=kind.code, error=str(error))
 
-    return ProblemError(kind, detail)
+    return ProblemError(*_ENGINE_PROBLEMS[known])
+
+
+def _of_engine(error: EngineError) -> ProblemError:
+    problem = problem_of(error)
+    if problem.kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request.refused", code=problem.kind.code, error=str(error))
+
+    return problem
 
 
 def _of_framework(error: HTTPException) -> ProblemError:

@@ -11,6 +11,7 @@ from engine.adapters.memory.clock import CountingIds, ManualClock
 from engine.adapters.memory.configuration import MemoryConfiguration
 from engine.adapters.memory.idempotency import MemoryIdempotencyKeys
 from engine.adapters.memory.last_known import MemoryLastKnown
+from engine.adapters.memory.measures import MemoryBacklog, MemoryTotals
 from engine.adapters.memory.outbox import MemoryOutbox
 from engine.adapters.memory.store import MemoryStore
 from engine.adapters.memory.timers import MemoryTimers
@@ -20,6 +21,7 @@ from engine.adapters.memory.upkeep import MemoryUpkeep
 __all__ = [
     "CountingIds",
     "ManualClock",
+    "MemoryBacklog",
     "MemoryChannel",
     "MemoryConfiguration",
     "MemoryIdempotencyKeys",
@@ -27,6 +29,7 @@ __all__ = [
     "MemoryOutbox",
     "MemoryStore",
     "MemoryTimers",
+    "MemoryTotals",
     "MemoryTurns",
     "MemoryUpkeep",
 ]

@@ -21,6 +21,7 @@ DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
 UPKEEP = "rung:upkeep"
 TURNS = "rung:turns"
+MEASURES = "rung:measures"
 TICKET = "rung:ticket:"
 ON_CALL = "rung:on-call:"
 IDEMPOTENCY = "rung:idempotency:"
@@ -178,6 +179,7 @@ TABLE = (
         "whom a look-up named last",
         ON_CALL_SECONDS,
     ),
+    _row(MEASURES, "hash", "for ever", "what was counted, for /metrics"),
     _row(
         "rung:idempotency:*",
         "string",

@@ -24,6 +24,7 @@ from engine.ports import Posting, Receipt, RoutedAlert
 from workers.web.bodies import BodyError, Json, parse_json, read_body
 from workers.web.context import Context, WebContext
 from workers.web.ingest import alertmanager
+from workers.web.ingest.counting import OTHER_SOURCE, Received, counting
 from workers.web.problems import NO_ADDRESS, OVERLOADED, ProblemError, documented
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -89,6 +90,12 @@ async def _admission_of(request: Request) -> Admission:
     return cast("Admission", request.app.state.admission)
 
 
+async def _count(source: str, context: Context) -> AsyncIterator[Received]:
+    known = source if source in READERS else OTHER_SOURCE
+    with counting(context.measures, known) as received:
+        yield received
+
+
 _REQUEST_BODY = {
     "requestBody": {
         "required": True,
@@ -120,6 +127,7 @@ async def take_in(
     request: Request,
     context: Context,
     admission: Annotated[Admission, Depends(_admission_of)],
+    received: Annotated[Received, Depends(_count)],
 ) -> Response:
     """Store the alerts of a request. The source is `alertmanager` so far."""
     directory = await context.configuration.read()
@@ -137,6 +145,7 @@ async def take_in(
         delivery_id = context.ids.command_id()
         alerts = read(body, integration, delivery_id)
         receipts = await context.engine.ingest(alerts)
+    received.take(receipts)
     incidents = _incidents(alerts, receipts)
     log.info(
         "ingest.accepted",
