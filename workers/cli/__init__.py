@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import configuring, processes
+from workers.cli import configuring, incidents, processes
 from workers.cli.common import version as version_of_rung
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(processes.app)
 app.add_typer(configuring.app)
+app.add_typer(incidents.app)
 
 
 def main() -> None:
