@@ -31,6 +31,8 @@ TEXT_MAX = 1 << 18
 # The deepest thing that can be written, a target of a step, is half as deep.
 DEPTH_MAX = 20
 QUOTED_MAX = 100
+# The longest id; of a longer key that much is shown.
+KEY_MAX = 200
 
 WORDS: Mapping[str, bool | None] = {
     word: value
@@ -102,9 +104,15 @@ def load_yaml(text: str) -> Loaded:
 
 def write_path(path: Iterable[str | int]) -> str:
     """Write a path like `policies.default.steps[2]`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    parts = (
+        f"[{part}]" if isinstance(part, int) else f".{_cut(part)}" for part in path
+    )
 
     return "".join(parts).removeprefix(".")
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= KEY_MAX else f"{key[:KEY_MAX]}…"
 
 
 def _events(text: str) -> Iterator[Event]:

@@ -21,6 +21,8 @@ from policies.loading import Path
 Schema = Mapping[str, Any]
 
 NAMED_MAX = 20
+# Some problems quote what was written, however long it is.
+PROBLEM_MAX = 500
 # What is written in a file, in the place of what a program would call it.
 PROBLEMS: Mapping[str, str] = {
     "missing": "is missing: add it",
@@ -100,7 +102,7 @@ def problems_of(
             yield path, not_known(str(path[-1]), known)
         else:
             at = _value_at(value, path)
-            yield path, _problem(kind, one["msg"], context, at)
+            yield path, _problem(kind, one["msg"], context, at)[:PROBLEM_MAX]
 
 
 def not_known(name: str, known: Collection[str]) -> str:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import anyio
@@ -19,11 +20,13 @@ from engine.adapters.arq_timers import ArqTimers, wake_jobs
 from engine.adapters.channels.console import ConsoleChannel
 from engine.adapters.channels.webhook import WebhookChannel
 from engine.adapters.clock import StoreClock, install_into_arq
+from engine.adapters.destinations import RefusedUrlError, judge_written
 from engine.adapters.heartbeat import HttpHeartbeat
 from engine.adapters.http import OutboundHttp
 from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup, read_schedules
 from engine.adapters.lookups.table import TableLookup
+from engine.adapters.networks import Network
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
@@ -56,7 +59,15 @@ from engine.ports import (
     Timers,
     Totals,
 )
-from engine.service import INCIDENTS, Caretaker, Couriers, Engine, LookUps, Tally
+from engine.service import (
+    INCIDENTS,
+    Administration,
+    Caretaker,
+    Couriers,
+    Engine,
+    LookUps,
+    Tally,
+)
 from workers.plugins import Plugins, loaded
 from workers.settings import Settings, SettingsError
 
@@ -84,6 +95,8 @@ class Installation:
     Attributes:
         engine: Drains; on the pool that ingest uses too.
         desk: Takes in alerts and obeys commands; commands have their own pool.
+        administration: Changes the configuration, for people and programs.
+        judge_address: Says what is wrong with an address on a channel, if anything is.
         look_ups: Asks outside who is on call; entered for as long as the process works.
         tally: Counts for this process; `totals` are those of all of them.
         name: Names this process; no two share one.
@@ -96,6 +109,8 @@ class Installation:
     engine: Engine
     desk: Engine
     reader: IncidentReader
+    administration: Administration
+    judge_address: Callable[[str, str], str | None]
     idempotency: IdempotencyKeys
     look_ups: LookUps
     couriers: Couriers
@@ -267,6 +282,7 @@ def _adapters(
 
 def _wire(adapters: _Adapters) -> Installation:
     engine = _engine(adapters)
+    judge = partial(judge_address, allowed=adapters.settings.webhook_allow)
 
     return Installation(
         clock=adapters.clock,
@@ -275,6 +291,12 @@ def _wire(adapters: _Adapters) -> Installation:
         engine=engine,
         desk=replace(engine, store=adapters.desk_store),
         reader=adapters.store,
+        administration=Administration(
+            configuration=adapters.configuration,
+            judge_address=judge,
+            has_schedules=adapters.settings.on_call_file is None,
+        ),
+        judge_address=judge,
         idempotency=adapters.idempotency,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
@@ -402,6 +424,27 @@ def _lookup(
         return StaticFileLookup(settings.on_call_file, clock)
 
     return TableLookup(configuration)
+
+
+def judge_address(
+    channel: str, address: str, *, allowed: Sequence[Network] = ()
+) -> str | None:
+    """Return what is wrong with an address on a channel, without asking anybody."""
+    if channel != WEBHOOKS:
+        return None
+    try:
+        judge_written(address, allowed)
+    except RefusedUrlError as error:
+        return str(error)
+
+    return None
+
+
+def configured_channels() -> frozenset[str]:
+    """Return the names of the channels that processes of this installation send by."""
+    plugins = entry_points(group="rung.channels")
+
+    return frozenset({*CHANNELS, *(plugin.name for plugin in plugins)})
 
 
 def check_on_call_file(path: Path) -> None:

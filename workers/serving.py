@@ -36,6 +36,7 @@ def context_of(
         engine=installation.desk,
         reader=installation.reader,
         configuration=installation.configuration,
+        administration=installation.administration,
         idempotency=installation.idempotency,
         clock=installation.clock,
         ids=installation.ids,

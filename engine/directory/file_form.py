@@ -103,7 +103,7 @@ def file_schema() -> Mapping[str, Any]:
     _without(integration, "key_hash")
     key = {"type": "string", "pattern": f"^{SECRET.pattern}$"}
     integration["properties"]["key"] = _or_environment(key)
-    _only_known_steps(shapes)
+    _with_kinds(shapes)
     # A text stands for itself.
     shapes["ListedValue"] = {"anyOf": [{"type": "string"}, shapes["ListedValue"]]}
 
@@ -129,13 +129,8 @@ def _or_environment(shape: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [shape, FROM_ENVIRONMENT]}
 
 
-def _only_known_steps(shapes: dict[str, Any]) -> None:
-    """Leave out the step that stands for all that a newer version may know."""
-    del shapes["UnknownStep"]
-    steps = shapes["Policy"]["properties"]["steps"]["items"]
-    steps["oneOf"] = [
-        one for one in steps["oneOf"] if not one["$ref"].endswith("/UnknownStep")
-    ]
-    for one in steps["oneOf"]:
+def _with_kinds(shapes: dict[str, Any]) -> None:
+    """Require the kind of every step: it tells them apart."""
+    for one in shapes["Policy"]["properties"]["steps"]["items"]["oneOf"]:
         shape = shapes[one["$ref"].rpartition("/")[2]]
         shape["required"] = ["kind", *shape.get("required", ())]

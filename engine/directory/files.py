@@ -113,6 +113,9 @@ class _Reader:
         self._read_top(_Source(file=file, loaded=loaded))
 
     def _read_top(self, source: "_Source") -> None:
+        # Of what two files write, the first counts, and the other is a mistake.
+        for path, line in source.loaded.lines.items():
+            self.lines.setdefault(write_path(path), line)
         top = source.loaded.value
         if top is None:
             return
@@ -159,9 +162,6 @@ class _Reader:
             self._add(source, path, problem)
             return False
         self.written[key] = source.file, source.loaded.line_of(path)
-        for inside, line in source.loaded.lines.items():
-            if inside[: len(path)] == path:
-                self.lines[write_path(inside)] = line
 
         return True
 

@@ -1,14 +1,18 @@
 """The directory as files: what they say, and every mistake with file, line and remedy."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from engine.directory import HIGH, LOW, ResolveWhen, hash_secret
 from engine.directory.drafts import mistakes_among
 from engine.directory.files import Draft, Mistake, read_files
+from policies.loading import load_yaml
 from policies.steps import NotifyStep, TimeBranchStep
 from policies.targets import UserTarget
 
@@ -435,6 +439,48 @@ def test_a_file_that_is_none() -> None:
     assert [
         "people.yaml:1: not YAML: expected the node content, but found '<stream end>'"
     ] == told(texts)
+
+
+def spoilt(value: Any, odd: Any) -> Iterator[Any]:
+    """Yield a value with each thing in it replaced by an odd one, and with one added."""
+    yield odd
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from ({**value, key: one} for one in spoilt(below, odd))
+        yield {**value, "odd": odd}
+    if isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from (
+                [*value[:index], one, *value[index + 1 :]] for one in spoilt(below, odd)
+            )
+        yield [*value, odd]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, True, -1, 0.5, "", "odd", [], ["odd"], {}, {"odd": []}, {"env": "NOPE"}],
+)
+def test_whatever_is_written(odd: Any) -> None:
+    """Whatever stands wherever, it is read or told; nothing is raised."""
+    good = {
+        kind: objects
+        for text in GOOD.values()
+        for kind, objects in load_yaml(text).value.items()
+    }
+    for written in spoilt(good, odd):
+        lines = told({"x.yaml": json.dumps(written)})
+
+        assert all(re.match(r"x\.yaml:1: \S", line) for line in lines)
+
+
+def test_long() -> None:
+    """However long a key or a value is, a mistake about it is a line that can be read."""
+    key, value = "k" * 1_000, "v" * 50_000
+    text = f"users: {{{key}: {{}}, eve: {{name: E, {key}: 1}}}}\npolicies: {{p: {{steps: [{{kind: {value}}}]}}}}"
+    found = told({"x.yaml": text})
+
+    assert 3 == len(found)
+    assert all(len(line) < 1_000 for line in found)
 
 
 @pytest.mark.parametrize("place", ["address", "secrets", "key"])

@@ -36,10 +36,11 @@ from engine.ports import (
     RoutedAlert,
     Summary,
 )
-from engine.service import Tally
+from engine.service import Administration, Tally
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
 from policies.targets import UserTarget
+from workers.bootstrap import judge_address
 from workers.web.app import Check, WebContext
 
 NOW = datetime(2026, 11, 22, 0, 41, 10, 500_000, tzinfo=UTC)
@@ -251,10 +252,18 @@ class FakeReader(IncidentReader):
 
 @dataclass(slots=True)
 class FakeConfiguration(Configuration):
-    """A directory that a test can change, or take away."""
+    """
+    A directory that a test can change, or take away.
+
+    Attributes:
+        meddling: What somebody else changes right before each change, the last first.
+    """
 
     directory: Directory = field(default_factory=a_directory)
     failure: Exception | None = None
+    meddling: list[Mapping[str, object]] = field(
+        default_factory=list[Mapping[str, object]]
+    )
 
     @override
     async def read(self) -> Directory:
@@ -273,6 +282,9 @@ class FakeConfiguration(Configuration):
 
     @override
     async def change(self, before: Directory, after: Directory) -> bool:
+        if self.meddling:
+            update = {**self.meddling.pop(), "version": self.directory.version + 1}
+            self.directory = self.directory.model_copy(update=update)
         if before.version != (await self.latest()).version:
             return False
         version = before.version + 1
@@ -350,12 +362,19 @@ class World:
 
         return self.checks
 
+    def judge(self, channel: str, address: str) -> str | None:
+        """Judge an address as the installation does that allows nothing internal."""
+        return judge_address(channel, address)
+
     def context(self, **changes: object) -> WebContext:
         """Return the context of the app under test."""
         values: Mapping[str, object] = {
             "engine": self.engine,
             "reader": self.reader,
             "configuration": self.configuration,
+            "administration": Administration(
+                configuration=self.configuration, judge_address=self.judge
+            ),
             "idempotency": self.idempotency,
             "clock": self.clock,
             "ids": CountedIds(),

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import configuring, incidents, processes
+from workers.cli import (
+    checking,
+    configuring,
+    incidents,
+    processes,
+    routing,
+    tokens,
+)
 from workers.cli.common import version as version_of_rung
 
 app = typer.Typer(
@@ -21,6 +28,9 @@ app = typer.Typer(
 app.add_typer(processes.app)
 app.add_typer(configuring.app)
 app.add_typer(incidents.app)
+app.add_typer(tokens.app, name="token")
+app.add_typer(checking.app)
+app.add_typer(routing.app, name="route")
 
 
 def main() -> None:

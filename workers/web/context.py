@@ -21,6 +21,7 @@ from engine.ports import (
     RoutedAlert,
     Totals,
 )
+from engine.service import Administration
 
 BODY_BYTES_MAX = 1 << 20
 INGESTS_AT_ONCE_MAX = 256
@@ -92,6 +93,7 @@ class WebContext:
         totals: What all processes have counted; `measures` counts in this one.
         public_url: The address that others reach it by; None: nobody said.
         has_schedules: Whether the directory has every schedule there is.
+        public_url: The address that others reach it by; None: nobody said.
         patience_seconds: How long a request waits to be admitted, and how long its
             body may take to come in.
     """
@@ -99,6 +101,7 @@ class WebContext:
     engine: Engine
     reader: IncidentReader
     configuration: Configuration
+    administration: Administration
     idempotency: IdempotencyKeys
     clock: Clock
     ids: Ids

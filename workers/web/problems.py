@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from engine.errors import (
+    ConfigurationContendedError,
     ContendedError,
     EngineError,
     KeyTakenError,
@@ -28,11 +29,21 @@ from engine.errors import (
     UnreadableError,
 )
 from engine.ids import MalformedIdError
+from engine.service.object_errors import (
+    AlwaysThereError,
+    InvalidObjectError,
+    LastAdminError,
+    ObjectError,
+    ObjectExistsError,
+    OwnedByFileError,
+    UnknownObjectError,
+)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+FIELD_ERRORS_MAX = 50
 _RETRY_LATER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 _PLACE_OF_PARAMETERS = frozenset({"path", "query", "header", "cookie"})
 
@@ -58,6 +69,14 @@ NO_ADDRESS = Kind(
 NO_COMMENT = Kind(HTTPStatus.NOT_FOUND, "unknown_comment", "No such comment")
 NO_INCIDENT = Kind(HTTPStatus.NOT_FOUND, "unknown_incident", "No such incident")
 KEY_TAKEN = Kind(HTTPStatus.CONFLICT, "key_taken", "Another incident has the key")
+NO_OBJECT = Kind(HTTPStatus.NOT_FOUND, "unknown_object", "No such object")
+EXISTS = Kind(HTTPStatus.CONFLICT, "already_exists", "There is one already")
+OWNED = Kind(HTTPStatus.CONFLICT, "owned_by_file", "It comes from a file")
+ALWAYS_THERE = Kind(HTTPStatus.CONFLICT, "always_there", "It cannot be removed")
+LAST_ADMIN = Kind(HTTPStatus.CONFLICT, "last_admin_token", "Nobody could change it")
+CHANGED = Kind(
+    HTTPStatus.PRECONDITION_FAILED, "precondition_failed", "It is not as you expect"
+)
 KEY_IN_USE = Kind(
     HTTPStatus.CONFLICT, "idempotency_key_in_use", "The request is under way"
 )
@@ -94,6 +113,11 @@ STOPPING = Kind(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "This process is sto
 CONTENDED = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "contended", "Others kept moving the incident"
 )
+CONFIGURATION_CONTENDED = Kind(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "configuration_contended",
+    "Others kept changing the configuration",
+)
 UNREADABLE = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "unreadable", "What is stored cannot be read here"
 )
@@ -113,6 +137,10 @@ _ENGINE_PROBLEMS: Mapping[type[Exception], tuple[Kind, str]] = {
     ),
     OverloadedError: (OVERLOADED, "Nothing was written. Send it again a little later."),
     ContendedError: (CONTENDED, "Nothing was written. Send it again."),
+    ConfigurationContendedError: (
+        CONFIGURATION_CONTENDED,
+        "Nothing was written. Send it again.",
+    ),
     TryAgainError: (UNAVAILABLE, "Nothing is promised. Send it again a little later."),
     UnclearError: (
         UNCLEAR,
@@ -123,6 +151,15 @@ _ENGINE_PROBLEMS: Mapping[type[Exception], tuple[Kind, str]] = {
         "A newer version wrote it, or it is damaged. Let all processes run the same.",
     ),
     EngineError: (UNEXPECTED, "The log says what happened, under the request id."),
+}
+
+# What these say is for whoever asked.
+_OBJECT_PROBLEMS: Mapping[type[ObjectError], Kind] = {
+    UnknownObjectError: NO_OBJECT,
+    ObjectExistsError: EXISTS,
+    OwnedByFileError: OWNED,
+    AlwaysThereError: ALWAYS_THERE,
+    LastAdminError: LAST_ADMIN,
 }
 
 
@@ -201,9 +238,29 @@ def to_response(problem: ProblemError) -> Response:
 
 def invalid(found: Iterable[Mapping[str, Any]]) -> ProblemError:
     """Say which values are not valid, from the errors that pydantic found."""
-    errors = [
+    return refused(
         FieldError(field=_path_of(one["loc"]), problem=str(one["msg"])) for one in found
-    ]
+    )
+
+
+def invalid_body(found: Iterable[Mapping[str, Any]], sent: Any) -> ProblemError:
+    """
+    Say which values of a body are not valid, by where they are in what was sent.
+
+    Pydantic names the kind of a step or target too, as if it were a key.
+    """
+    return refused(
+        FieldError(
+            field=_path_of(_path_in(sent, one["loc"])),
+            problem=str(one["msg"]).removeprefix("Value error, "),
+        )
+        for one in found
+    )
+
+
+def refused(found: Iterable[FieldError]) -> ProblemError:
+    """Say which values are not valid; the first ones, if there are very many."""
+    errors = list(found)[:FIELD_ERRORS_MAX]
     told = "; ".join(f"{error.field}: {error.problem}" for error in errors)
 
     return ProblemError(INVALID, f"Correct and send again: {told}", errors=errors)
@@ -237,8 +294,20 @@ async def answer(_request: Request, error: Exception) -> Response:
             raise error
 
 
+def _of_object(error: ObjectError) -> ProblemError:
+    if isinstance(error, InvalidObjectError):
+        return refused(
+            FieldError(field=one.path or "body", problem=one.problem)
+            for one in error.problems
+        )
+
+    return ProblemError(_OBJECT_PROBLEMS[type(error)], str(error))
+
+
 def problem_of(error: EngineError) -> ProblemError:
     """Say what an error of the engine means for who asked."""
+    if isinstance(error, ObjectError):
+        return _of_object(error)
     known = next(kind for kind in type(error).__mro__ if kind in _ENGINE_PROBLEMS)
 
     return ProblemError(*_ENGINE_PROBLEMS[known])
@@ -274,3 +343,22 @@ def _path_of(place: Sequence[str | int]) -> str:
     )
 
     return path.removeprefix(".") or "body"
+
+
+def _path_in(sent: Any, place: Sequence[str | int]) -> Sequence[str | int]:
+    """Leave out what is in the place of an error, but not in what was sent."""
+    path: list[str | int] = []
+    for index, part in enumerate(place):
+        is_last = index == len(place) - 1
+        match sent:
+            case dict() if part in sent:
+                sent = sent[part]
+            case list() if isinstance(part, int) and part < len(sent):
+                sent = sent[part]
+            case dict() if is_last:
+                pass
+            case _:
+                continue
+        path.append(part)
+
+    return path
