@@ -90,7 +90,10 @@ def read_incident_id(shown: str) -> str:
         MalformedIdError: If it is not an id.
     """
     text = shown.removeprefix(INCIDENT_PREFIX).upper()
-    to_number(text)
+    try:
+        to_number(text)
+    except MalformedIdError:
+        raise MalformedIdError(shown) from None
 
     return text
 

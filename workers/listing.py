@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from engine.core.incident import Status
 from engine.directory import Directory
@@ -17,6 +18,29 @@ SLACK = timedelta(minutes=1)
 # Ids count up to 2112. Nobody means a later time, and none has to be left out for it.
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 Teams = frozenset[str | None]
+
+
+class Listed(StrEnum):
+    """Which incidents to list; open ones are all but those that are resolved."""
+
+    OPEN = "open"
+    TRIGGERED = "triggered"
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+    ALL = "all"
+
+    @property
+    def statuses(self) -> frozenset[Status]:
+        """The statuses that this stands for."""
+        match self:
+            case Listed.OPEN:
+                return frozenset(status for status in Status if status.is_open)
+            case Listed.ALL:
+                # What was removed is gone from lists.
+                return frozenset(Status) - {Status.REMOVED}
+            case _:
+                return frozenset({Status(self.value)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from engine.directory import Directory, ObjectKind
 from engine.directory.checks import Checks, Problem
 from policies.metadata import Reference
 from policies.policy import Policy
-from policies.targets import AnyTarget, UserTarget
+from policies.targets import AnyTarget, UserTarget, target_of
 
 # A time beyond this is a mistake; to be quiet for ever needs no time.
 SNOOZE_MAX = timedelta(days=3_650)
@@ -111,6 +111,26 @@ class Orders:
             return []
 
         return self._checks.problems_of_name(path, kind, reference.id)
+
+
+def read_targets(field: str, written: Sequence[str]) -> dict[str, AnyTarget]:
+    """
+    Read targets as people write them, by the name of the field that they stand in.
+
+    Raises:
+        OrderError: If one is none.
+    """
+    found: dict[str, AnyTarget] = {}
+    for text in written:
+        try:
+            found[f"{field} {text}"] = target_of(text)
+        except ValueError:
+            problem = "write it like user:bob, team:ops, schedule:primary, policy:night"
+            raise OrderError(
+                [Problem(path=f"{field} {text}", problem=problem)]
+            ) from None
+
+    return found
 
 
 def step_index(incident: Incident, step: int | str) -> int:

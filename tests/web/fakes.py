@@ -161,6 +161,7 @@ class FakeEngine:
     )
     commands: list[Command] = field(default_factory=list[Command])
     failure: Exception | None = None
+    failure_of_commands: Exception | None = None
     held_up: anyio.Event | None = None
     posting: Posting = Posting.OPENED
     channels: frozenset[str] = frozenset({"console", "webhook"})
@@ -185,6 +186,8 @@ class FakeEngine:
 
     async def obey(self, incident_id: str, command: Command) -> Decision:
         """Decide a command and keep what comes of it."""
+        if self.failure_of_commands:
+            raise self.failure_of_commands
         decision = decide(await self.find(incident_id), command)
         self.commands.append(command)
         self.incidents[incident_id] = decision.incident

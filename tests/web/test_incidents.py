@@ -1,10 +1,14 @@
 """The native API: incidents are listed, shown, acknowledged and resolved."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx2
+import orjson
 import pytest
 
+from engine.codec.exports import import_entry, import_snapshot
 from engine.core.events import Acknowledged, Commented, Resolved
 from engine.core.incident import Status
 from engine.core.reasons import Reason
@@ -16,6 +20,7 @@ from engine.errors import (
     UnclearError,
     UnreadableError,
 )
+from engine.ids import mint
 from engine.ports import Entry
 from tests.web.asgi import RawRequest, chunks
 from tests.web.fakes import (
@@ -26,11 +31,15 @@ from tests.web.fakes import (
     SHOWN_ID,
     WRITE_SECRET,
     World,
+    a_directory,
     a_summary,
+    an_opening,
 )
+from workers.listing import SCAN_MAX
 from workers.web.app import create_app
 from workers.web.context import BODY_BYTES_MAX
 
+MINUTE = timedelta(minutes=1)
 READER = {"Authorization": f"Bearer {READ_SECRET}"}
 WRITER = {"Authorization": f"Bearer {WRITE_SECRET}"}
 ALICE = {"Authorization": f"Bearer {ALICE_SECRET}"}
@@ -148,6 +157,10 @@ async def test_list_by_status(
         ("limit", "101"),
         ("limit", "many"),
         ("before", "yesterday"),
+        ("opened_after", "yesterday"),
+        ("opened_before", "1800000000"),
+        ("teamless", "perhaps"),
+        ("title", "x" * 201),
     ],
 )
 async def test_wrong_parameter(
@@ -160,6 +173,96 @@ async def test_wrong_parameter(
     assert (422, "invalid_request") == (answer.status_code, problem["code"])
     assert [name] == [error["field"] for error in problem["errors"]]
     assert name in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "titles"),
+    [
+        ([("severity", "CRITICAL")], ["alert 2", "alert 0"]),
+        ([("severity", "critical"), ("severity", "warning")], ["alert 2", "alert 1", "alert 0"]),
+        ([("policy", "night")], ["alert 1"]),
+        ([("integration", "other")], []),
+        ([("team", "ops")], ["alert 2", "alert 1"]),
+        ([("team", "dev")], ["alert 0"]),
+        ([("teamless", "true")], ["alert 2", "alert 1"]),
+        ([("title", "ALERT 1")], ["alert 1"]),
+        ([("acknowledged_by", "dora")], ["alert 0"]),
+        ([("opened_after", "2026-11-22T00:42:10.500Z")], ["alert 2", "alert 1"]),
+        ([("opened_before", "2026-11-22T00:42:10.500Z")], ["alert 0"]),
+        ([("severity", "critical"), ("team", "dev")], ["alert 0"]),
+    ],
+)  # fmt: skip
+async def test_list_filtered(
+    client: httpx2.AsyncClient,
+    world: World,
+    parameters: list[tuple[str, Any]],
+    titles: list[str],
+) -> None:
+    """A list shows what fits each parameter; given again, any of its values."""
+    world.configuration.directory = a_directory(default_team="ops")
+    known: tuple[dict[str, Any], ...] = (
+        {"severity": "critical", "team": "dev", "acknowledged_by": "Dora"},
+        {"severity": "warning", "team": "ops", "policy": "night"},
+        {"severity": "Critical", "team": None},
+    )
+    world.reader.listed = [
+        replace(a_summary(number), opened_at=NOW + number * MINUTE, **fields)
+        for number, fields in enumerate(known)
+    ]
+    answer = await client.get("/v1/incidents", params=parameters, headers=READER)
+
+    assert titles == [incident["title"] for incident in answer.json()["incidents"]]
+    assert None is answer.json()["next"]
+
+
+async def test_list_goes_on(client: httpx2.AsyncClient, world: World) -> None:
+    """Where hardly anything fits, a part may be empty and say where to go on."""
+    world.reader.listed = [
+        replace(a_summary(0), id=mint(NOW + number * MINUTE, 0, 0))
+        for number in range(SCAN_MAX + 1)
+    ]
+    parameters = {"severity": "critical"}
+    first = (
+        await client.get("/v1/incidents", params=parameters, headers=READER)
+    ).json()
+    parameters |= {"before": first["next"]}
+    second = (
+        await client.get("/v1/incidents", params=parameters, headers=READER)
+    ).json()
+
+    assert ([], []) == (first["incidents"], second["incidents"])
+    assert None is second["next"]
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+async def test_history(client: httpx2.AsyncClient, world: World, form: str) -> None:
+    """A history is exported with all that it takes to decide it again."""
+    incident = world.engine.incidents[INCIDENT_ID]
+    opened = replace(an_opening(), snapshot=incident.snapshot.hash)
+    entries = (
+        Entry(event=opened, reason=Reason.OPENED),
+        Entry(event=Commented(at=NOW, id="c", by="bob", text="hm"), reason=Reason.COMMENTED),
+    )  # fmt: skip
+    world.reader.histories[INCIDENT_ID] = entries
+    world.reader.policies[incident.snapshot.hash] = incident.snapshot
+    answer = await client.get(
+        f"/v1/incidents/{SHOWN_ID}/history", params={"format": form}, headers=READER
+    )
+    if form == "jsonl":
+        head, snapshot, *lines = map(orjson.loads, answer.content.splitlines())
+        snapshot = snapshot["snapshot"]
+    else:
+        head = answer.json()
+        lines, [snapshot] = head["entries"], head["snapshots"].values()
+
+    assert ("rung-history", 1, SHOWN_ID) == (
+        head["format"],
+        head["schema"],
+        head["incident_id"],
+    )
+    assert entries == tuple(import_entry(line) for line in lines)
+    assert incident.snapshot == import_snapshot(snapshot)
+    assert [1, 2] == [line["number"] for line in lines]
 
 
 async def test_acknowledge(client: httpx2.AsyncClient, world: World) -> None:

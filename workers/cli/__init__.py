@@ -13,6 +13,7 @@ from workers.cli import (
     configuring,
     doctor,
     events,
+    incidents,
     processes,
     routing,
     tokens,
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(processes.app)
 app.add_typer(configuring.app)
+app.add_typer(incidents.app)
 app.add_typer(tokens.app, name="token")
 app.add_typer(checking.app)
 app.add_typer(routing.app, name="route")

@@ -5,12 +5,13 @@ They are read by hand, with the bounds of bodies.py; so the OpenAPI document is 
 what they look like (`described`).
 """
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -24,7 +25,6 @@ from pydantic import (
 
 from policies.durations import Duration
 from policies.metadata import VALUE_MAX, VALUES_MAX, Reference
-from policies.policy import STEPS_MAX
 from policies.steps import CHANNELS_MAX, TARGETS_MAX
 from policies.targets import (
     AnyTarget,
@@ -40,13 +40,31 @@ from workers.web.problems import documented
 
 BY_MAX, TEXT_MAX = 200, 10_000
 BOXES_MAX = 1_000
+RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}")
 
 
 def _is_written(value: object) -> object:
-    """Take a time as text only: of a number nobody knows the unit."""
-    if not isinstance(value, str | datetime | None):
+    """Take a time as RFC 3339 only: of a number nobody knows the unit."""
+    if not (isinstance(value, str) and RFC_3339.match(value)):
         message = "write it as RFC 3339, like 2026-11-24T18:00:00Z"
-        raise ValueError(message)  # noqa: TRY004 - what pydantic expects
+        raise ValueError(message)
+
+    return value
+
+
+def _is_step(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not (is_number or isinstance(value, str)) or value in {0, ""}:
+        message = "give the step's number, from 1, or its id"
+        raise ValueError(message)
+
+    return value
+
+
+def _are_some(value: tuple[AnyTarget, ...]) -> tuple[AnyTarget, ...]:
+    if not value:
+        message = "name at least one target, or leave it out"
+        raise ValueError(message)
 
     return value
 
@@ -68,8 +86,12 @@ Boxes = Annotated[
     BeforeValidator(_listed, json_schema_input_type=int | list[int]),
     Field(min_length=1, max_length=BOXES_MAX),
 ]
+Step = Annotated[int | str, BeforeValidator(_is_step)]
 WrittenTarget = Annotated[
     Target, WithJsonSchema({"type": "string", "examples": ["user:alice"]})
+]
+Targets = Annotated[
+    tuple[WrittenTarget, ...], Field(max_length=TARGETS_MAX), AfterValidator(_are_some)
 ]
 
 
@@ -123,15 +145,13 @@ class EscalateBody(CommandBody):
         channels: Exactly these channels, in place of the urgency's.
     """
 
-    step: Annotated[int, Strict(), Field(ge=1, le=STEPS_MAX)] | Name | None = None
+    step: Step | None = None
     policy: Name | None = None
     user: Name | None = None
     team: Name | None = None
     schedule: Name | None = None
     everybody: Literal[True] | None = None
-    targets: Annotated[
-        tuple[WrittenTarget, ...] | None, Field(min_length=1, max_length=TARGETS_MAX)
-    ] = None
+    targets: Targets | None = None
     urgency: Name | None = None
     channels: Annotated[tuple[Name, ...], Field(max_length=CHANNELS_MAX)] = ()
 

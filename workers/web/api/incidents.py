@@ -21,9 +21,9 @@ from engine.ids import MalformedIdError, read_incident_id, show_incident_id
 from engine.ports import Entry
 from policies.policy import Snapshot
 from policies.targets import Name
-from workers.listing import Wanted, list_part, teams_named
+from workers.listing import Listed, Wanted, list_part, teams_named
 from workers.web.api.command_bodies import BY_MAX, READING, At
-from workers.web.api.shapes import IncidentAnswer, IncidentList, Listed, Timeline
+from workers.web.api.shapes import IncidentAnswer, IncidentList, Timeline
 from workers.web.api.timeline import tell
 from workers.web.auth import ReadToken
 from workers.web.context import Context

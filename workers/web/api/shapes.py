@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Self
 
 from pydantic import BaseModel, JsonValue
@@ -13,29 +12,6 @@ from engine.core.reasons import Reason
 from engine.ids import show_incident_id
 from engine.ports import Summary
 from policies.metadata import Reference
-
-
-class Listed(StrEnum):
-    """Which incidents to list; open ones are all but those that are resolved."""
-
-    OPEN = "open"
-    TRIGGERED = "triggered"
-    ACKNOWLEDGED = "acknowledged"
-    SNOOZED = "snoozed"
-    RESOLVED = "resolved"
-    ALL = "all"
-
-    @property
-    def statuses(self) -> frozenset[Status]:
-        """The statuses that this stands for."""
-        match self:
-            case Listed.OPEN:
-                return frozenset(status for status in Status if status.is_open)
-            case Listed.ALL:
-                # What was removed is gone from lists.
-                return frozenset(Status) - {Status.REMOVED}
-            case _:
-                return frozenset({Status(self.value)})
 
 
 class IncidentSummary(BaseModel):

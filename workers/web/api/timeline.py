@@ -177,13 +177,13 @@ def _command(event: Command, reason: Reason) -> str:
     """Say who did what; what changed nothing says so."""
     by = getattr(event, "by", "")
     text = _sentence(_name_of(event)) + (f" by {by}" if by else "")
-    if reason in _CHANGED_NOTHING:
+    if reason in CHANGED_NOTHING:
         return f"{text}, which changed nothing: {_in_words(reason)}"
 
     return text
 
 
-_CHANGED_NOTHING = frozenset(
+CHANGED_NOTHING = frozenset(
     {
         Reason.NOT_APPLICABLE,
         Reason.NOTHING_LEFT,
