@@ -275,7 +275,7 @@ def _adapters(
         store=store_on(client),
         desk_store=store_on(command_client),
         idempotency=RedisIdempotencyKeys(command_client),
-        configuration=RedisConfiguration(client, clock),
+        configuration=RedisConfiguration(client, clock, writer=command_client),
         mailbox=RedisMailbox(
             client_on(pools.ingest),
             clock=clock,

@@ -16,6 +16,7 @@ from typing_extensions import override
 from engine.adapters.arq_timers import wake_jobs
 from engine.adapters.redis.client import Argument, Client, NotReplicatedError, Reply
 from engine.adapters.redis.scripts import Name
+from engine.errors import StoreUnavailableError
 from engine.ports import Lane
 from tests.support.processes import AN_ALERT
 from tests.support.servers import RunningServer, Server, found_servers, running_server
@@ -60,13 +61,25 @@ async def rung(
     settings = Settings(replicas=replicas)
     async with connect(settings, pair.primary.url) as installation:
         await installation.prepare()
-        await installation.configuration.seed(demo_directory(SECRETS))
+        await seeded(installation)
         app = create_app(context_of(installation, settings, "0"))
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(
             transport=transport, base_url="http://rung", headers=BEARER
         ) as client:
             yield installation, client
+
+
+async def seeded(installation: Installation) -> None:
+    """Load the demo, as soon as the replica is there to have it too."""
+    for _ in range(TRIES_MAX):
+        try:
+            await installation.configuration.seed(demo_directory(SECRETS))
+        except StoreUnavailableError:
+            await anyio.sleep(0.1)
+        else:
+            return
+    pytest.fail("the replica never came")
 
 
 async def until(
@@ -112,6 +125,18 @@ async def test_commands(pair: Pair) -> None:
     assert [503, 503] == [first.status_code, second.status_code]
     assert "acknowledged" == shown_meanwhile.json()["status"]
     assert "acknowledged" == last.json()["status"]
+
+
+async def test_configuration(pair: Pair) -> None:
+    """A change of the configuration is not promised without its replica either."""
+    path, team = "/v1/teams/ops", {"name": "Ops"}
+    async with rung(pair) as (_, client):
+        made = await client.put(path, json=team)
+        pair.replica.stop()
+        refused = await client.put(path, json=team | {"name": "Operations"})
+
+    assert "Ops" == made.json()["name"]
+    assert 503 == refused.status_code
 
 
 async def test_drains(pair: Pair) -> None:

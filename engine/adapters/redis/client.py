@@ -31,7 +31,7 @@ Observe = Callable[[int], None]
 LOADS_MAX = 3
 # What people and senders are promised has to be on the replicas first; a drain has
 # nobody to promise anything.
-PROMISED = frozenset({Name.APPEND, Name.COMMIT})
+PROMISED = frozenset({Name.APPEND, Name.COMMIT, Name.CONFIGURE})
 REPLICAS_WAIT_MS = 100
 # Errors that pass by themselves. Those of a command inside a script reach us as text:
 # Redis 6 puts its own word before the one that counts.

@@ -26,9 +26,19 @@ NO_VERSION = ""
 class RedisConfiguration:
     """Keeps the directory; without Redis the last one known goes on being used."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
-        """Wire it up; the clock says when to look again."""
+    def __init__(
+        self, client: Client, clock: Clock, writer: Client | None = None
+    ) -> None:
+        """
+        Wire it up.
+
+        Args:
+            client: Reads, while others decide what is due.
+            clock: Says when to look again.
+            writer: Promises people that what they changed is kept; None: the same.
+        """
         self._client = client
+        self._writer = writer or client
         self._clock = clock
         self._known: Directory | None = None
         self._checked_at: datetime | None = None
@@ -74,7 +84,7 @@ class RedisConfiguration:
         self, wanted: int | str, before: Directory, after: Directory
     ) -> bool:
         """Store what differs, if the stored version is the one that is wanted."""
-        stored = await self._client.run(
+        stored = await self._writer.run(
             Name.CONFIGURE,
             keys.DIRECTORY,
             wanted,
