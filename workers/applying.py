@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.directory import Directory, hash_secret
 from engine.directory.drafts import Draft, Judge, mistakes_among
 from engine.directory.plan import Plan, plan
-from engine.errors import TryAgainError
+from engine.errors import ConfigurationContendedError
 from engine.ports import Configuration
 from policies.mistakes import Mistake
+from workers.bootstrap import judge_address
 from workers.secret_files import key_file, read_or_make
 from workers.settings import Settings
 
@@ -23,10 +25,6 @@ class MistakesError(Exception):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         super().__init__("\n".join(map(str, mistakes)))
         self.mistakes = tuple(mistakes)
-
-
-class ChangedMeanwhileError(TryAgainError):
-    """Whatever was planned, somebody else was faster, again and again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,8 @@ def rules_of(settings: Settings, *, adopt: bool = False) -> Rules:
     return Rules(
         data_directory=settings.data_dir,
         adopt=adopt,
-        has_schedules=settings.on_call_file is None,
+        has_schedules=settings.has_schedules,
+        judge_address=partial(judge_address, allowed=settings.webhook_allow),
     )
 
 
@@ -114,7 +113,7 @@ async def apply_files(
 
     Raises:
         MistakesError: If anything is wrong with it; nothing is stored then.
-        ChangedMeanwhileError: If somebody else changed the directory each time.
+        ConfigurationContendedError: If somebody else changed the directory each time.
         SecretsError: If a key cannot be made.
         StoreUnavailableError: If it was not stored, or may have been; do it again.
     """
@@ -131,7 +130,4 @@ async def apply_files(
         if await configuration.change(stored, after):
             stored = await configuration.latest()
             return Applied(plan=made, directory=stored, keys=keys)
-    message = (
-        f"somebody else changed the directory {TRIES_MAX} times meanwhile; try again"
-    )
-    raise ChangedMeanwhileError(message)
+    raise ConfigurationContendedError(TRIES_MAX)

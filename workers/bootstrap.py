@@ -19,17 +19,20 @@ from engine.adapters.arq_timers import ArqTimers, wake_jobs
 from engine.adapters.channels.console import ConsoleChannel
 from engine.adapters.channels.webhook import WebhookChannel
 from engine.adapters.clock import StoreClock, install_into_arq
+from engine.adapters.destinations import RefusedUrlError, judge_written
 from engine.adapters.heartbeat import HttpHeartbeat
 from engine.adapters.http import OutboundHttp
 from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup, read_schedules
 from engine.adapters.lookups.table import TableLookup
+from engine.adapters.networks import Network
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
 from engine.adapters.redis.examination import examine_server
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
+from engine.adapters.redis.idempotency import RedisIdempotencyKeys
 from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.measures import RedisBacklog, RedisTotals
@@ -48,6 +51,7 @@ from engine.ports import (
     Clock,
     Configuration,
     Heartbeat,
+    IdempotencyKeys,
     Ids,
     IncidentReader,
     Mark,
@@ -55,7 +59,15 @@ from engine.ports import (
     Timers,
     Totals,
 )
-from engine.service import INCIDENTS, Caretaker, Couriers, Engine, LookUps, Tally
+from engine.service import (
+    INCIDENTS,
+    Administration,
+    Caretaker,
+    Couriers,
+    Engine,
+    LookUps,
+    Tally,
+)
 from workers.plugins import Plugins, loaded
 from workers.settings import Settings, SettingsError
 
@@ -83,6 +95,8 @@ class Installation:
     Attributes:
         engine: Drains; on the pool that ingest uses too.
         desk: Takes in alerts and obeys commands; commands have their own pool.
+        administration: Changes the configuration, for people and programs.
+        judge_address: Says what is wrong with an address on a channel, if anything is.
         look_ups: Asks outside who is on call; entered for as long as the process works.
         tally: Counts for this process; `totals` are those of all of them.
         name: Names this process; no two share one.
@@ -95,6 +109,9 @@ class Installation:
     engine: Engine
     desk: Engine
     reader: IncidentReader
+    administration: Administration
+    judge_address: Callable[[str, str], str | None]
+    idempotency: IdempotencyKeys
     look_ups: LookUps
     couriers: Couriers
     timers: Timers
@@ -213,6 +230,7 @@ class _Adapters:
     client: Client
     store: RedisStore
     desk_store: RedisStore
+    idempotency: RedisIdempotencyKeys
     configuration: Configuration
     mailbox: RedisMailbox
     timers: Timers
@@ -238,6 +256,7 @@ def _adapters(
 
     ids, client = SecretIds(), client_on(pools.paging, replicas=0)
     name, totals = _worker_name(ids), RedisTotals(client)
+    command_client = client_on(pools.command)
     http = OutboundHttp(allowed=settings.webhook_allow)
 
     return _Adapters(
@@ -249,7 +268,8 @@ def _adapters(
         plugins=plugins,
         client=client,
         store=store_on(client),
-        desk_store=store_on(client_on(pools.command)),
+        desk_store=store_on(command_client),
+        idempotency=RedisIdempotencyKeys(command_client),
         configuration=RedisConfiguration(client, clock),
         mailbox=RedisMailbox(
             client_on(pools.ingest),
@@ -267,6 +287,7 @@ def _adapters(
 
 def _wire(adapters: _Adapters) -> Installation:
     engine = _engine(adapters)
+    judge = partial(judge_address, allowed=adapters.settings.webhook_allow)
 
     return Installation(
         clock=adapters.clock,
@@ -275,6 +296,13 @@ def _wire(adapters: _Adapters) -> Installation:
         engine=engine,
         desk=replace(engine, store=adapters.desk_store),
         reader=adapters.store,
+        administration=Administration(
+            configuration=adapters.configuration,
+            judge_address=judge,
+            has_schedules=adapters.settings.on_call_file is None,
+        ),
+        judge_address=judge,
+        idempotency=adapters.idempotency,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
         timers=adapters.timers,
@@ -408,6 +436,20 @@ def _lookup(
         return StaticFileLookup(settings.on_call_file, clock)
 
     return TableLookup(configuration)
+
+
+def judge_address(
+    channel: str, address: str, *, allowed: Sequence[Network] = ()
+) -> str | None:
+    """Return what is wrong with an address on a channel, without asking anybody."""
+    if channel != WEBHOOKS:
+        return None
+    try:
+        judge_written(address, allowed)
+    except RefusedUrlError as error:
+        return str(error)
+
+    return None
 
 
 def check_on_call_file(path: Path) -> None:

@@ -32,6 +32,11 @@ MEBIBYTE = 1 << 20
 NETWORKS = "10.0.0.0/8,fd00::/8"
 REPLICAS_MAX = 9
 AN_HOUR = timedelta(hours=1)
+# A host, perhaps a port, perhaps a path below which a proxy has us.
+PUBLIC_URL = re.compile(
+    r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?",
+    re.IGNORECASE,
+)
 
 
 # Names that begin like ours and are read elsewhere.
@@ -45,6 +50,24 @@ def check_url(url: SecretStr | None) -> SecretStr | None:
         raise ValueError(message)
 
     return url
+
+
+def check_public_url(url: str | None) -> str | None:
+    """
+    Return the address that others reach us by, without a slash at its end.
+
+    Raises:
+        ValueError: If links could not be made of it. It is not quoted.
+    """
+    if url is None:
+        return url
+    if not PUBLIC_URL.fullmatch(url):
+        message = (
+            "write it like https://rung.example.com, without user, query or fragment"
+        )
+        raise ValueError(message)
+
+    return url.rstrip("/")
 
 
 class SettingsError(Exception):
@@ -129,7 +152,9 @@ class Settings(BaseModel):
     config_dir: Annotated[Path | None, Field(alias="RUNG_CONFIG_DIR")] = None
     on_call_file: Annotated[Path | None, Field(alias="RUNG_ON_CALL_FILE")] = None
     on_call: Annotated[str | None, Field(alias="RUNG_ON_CALL")] = None
-    public_url: Annotated[str | None, Field(alias="RUNG_PUBLIC_URL")] = None
+    public_url: Annotated[
+        str | None, Field(alias="RUNG_PUBLIC_URL"), AfterValidator(check_public_url)
+    ] = None
     log_level: Annotated[LogLevel, Field(alias="RUNG_LOG_LEVEL")] = LogLevel.INFO
     log_format: Annotated[LogFormat, Field(alias="RUNG_LOG_FORMAT")] = LogFormat.JSON
     shards: Annotated[int, Field(alias="RUNG_SHARDS", ge=1, le=SHARDS_MAX)] = 16

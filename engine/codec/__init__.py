@@ -18,6 +18,7 @@ from engine.codec.schema import (
     CONTENTS,
     DICTIONARY,
     INCIDENT,
+    KEPT_ANSWER,
     KNOWN_ON_CALL,
     LETTERS,
     RECORD,
@@ -43,7 +44,7 @@ from engine.directory import (
     UserGroup,
 )
 from engine.errors import UnreadableError
-from engine.ports import Entry, KnownOnCall, RoutedAlert, Summary
+from engine.ports import Entry, KeptAnswer, KnownOnCall, RoutedAlert, Summary
 from policies.policy import Policy, Snapshot
 from policies.steps import LENIENT
 
@@ -251,6 +252,21 @@ def decode_on_call(data: bytes) -> KnownOnCall:
         UnreadableError: If the data is damaged or of a newer version.
     """
     return _shaped("on call", KNOWN_ON_CALL, data)
+
+
+def encode_answer(answer: KeptAnswer) -> bytes:
+    """Write what a request was answered with; over 200 bytes it is deflated."""
+    return _packed(KEPT_ANSWER.write(answer))
+
+
+def decode_answer(data: bytes) -> KeptAnswer:
+    """
+    Read what a request was answered with.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("answer", KEPT_ANSWER, data)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

@@ -50,7 +50,7 @@ from engine.core.incident import (
     Walk,
 )
 from engine.directory import Rule
-from engine.ports import KnownOnCall, OnCall, RoutedAlert, Summary
+from engine.ports import KeptAnswer, KnownOnCall, OnCall, RoutedAlert, Summary
 
 VERSION = 1
 
@@ -206,6 +206,7 @@ SEND = Shape(
 )
 ON_CALL = Shape(OnCall, people="p", reason="r", source="s", until="u")
 KNOWN_ON_CALL = Shape(KnownOnCall, (ON_CALL,), answer="a", at="@")
+KEPT_ANSWER = Shape(KeptAnswer, status="s", headers="h", body="b")
 ROUTED = Shape(RoutedAlert, (ALERT,), alert="a", integration="n", key="k")
 SUMMARY = Shape(
     Summary,
@@ -302,7 +303,16 @@ CONTENTS: dict[str, Shape[Any]] = {
     "z": Shape(Removed, at="@", id="i", by="b"),
     "l": Shape(MetadataSet, at="@", id="i", by="b", key="k", texts="x", references="r"),
     "n": Shape(Commented, at="@", id="i", by="b", text="x"),
-    "ne": Shape(CommentEdited, at="@", id="i", by="b", comment="c", text="x"),
+    "ne": Shape(
+        CommentEdited,
+        at="@",
+        id="i",
+        by="b",
+        comment="c",
+        text="x",
+        ticked="v",
+        unticked="w",
+    ),
     "m": ROUTED,
 }
 LETTERS = {shape.cls: letter for letter, shape in CONTENTS.items()}

@@ -21,7 +21,7 @@ from engine.directory.people import (
     User,
     UserGroup,
 )
-from engine.directory.tokens import SECRET, Scope, Token, hash_secret
+from engine.directory.tokens import SECRET, Scope, Token, hash_secret, token_id_of
 
 __all__ = [
     "EMAIL",
@@ -52,4 +52,5 @@ __all__ = [
     "UserGroup",
     "hash_secret",
     "provider_of",
+    "token_id_of",
 ]

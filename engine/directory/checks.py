@@ -88,6 +88,14 @@ class Checks:
 
         return list(self._problems(one))
 
+    def problems_of_target(self, path: str, target: AnyTarget) -> list[Problem]:
+        """Return what is wrong with a target that somebody names."""
+        return list(self._of_target(path, target))
+
+    def problems_of_name(self, path: str, kind: ObjectKind, name: str) -> list[Problem]:
+        """Return what is wrong with the id of an object that somebody names."""
+        return list(self._unknown(path, kind, name))
+
     def problems_of_settings(self) -> list[Problem]:
         """Return what is wrong with what is set for the installation as a whole."""
         directory = self.directory

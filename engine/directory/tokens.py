@@ -8,6 +8,7 @@ from engine.directory.record import Record
 
 # As it stands in a line of curl and in a header; whoever writes one keeps to this.
 SECRET = re.compile(r"[A-Za-z0-9._~-]{16,200}")
+TOKEN_ID_LETTERS = 12
 
 
 class Scope(StrEnum):
@@ -36,3 +37,8 @@ class Token(Record):
 def hash_secret(secret: str) -> str:
     """Hash a random secret of 256 bits; those need no slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def token_id_of(hashed: str) -> str:
+    """Return what people call a token by: the beginning of its hash."""
+    return hashed[:TOKEN_ID_LETTERS]

@@ -8,6 +8,12 @@ tests/contract that every adapter passes, the in-memory one too.
 from engine.ports.channels import Channel, DeliveryResult, Notification
 from engine.ports.clock import Clock, Ids
 from engine.ports.configuration import Configuration
+from engine.ports.idempotency import (
+    IdempotencyKeys,
+    KeptAnswer,
+    KeyClaim,
+    KeyUse,
+)
 from engine.ports.mailbox import Answer, Mailbox, Posting, Receipt, RoutedAlert
 from engine.ports.measures import (
     UNMEASURED,
@@ -63,9 +69,13 @@ __all__ = [
     "Due",
     "Entry",
     "Heartbeat",
+    "IdempotencyKeys",
     "Ids",
     "IncidentReader",
     "IncidentStore",
+    "KeptAnswer",
+    "KeyClaim",
+    "KeyUse",
     "KnownOnCall",
     "Lane",
     "LastKnown",

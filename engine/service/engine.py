@@ -1,15 +1,23 @@
 """The engine: takes in alerts, obeys commands, drains what is due."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import anyio
 import structlog
 
-from engine.core.events import Attached, ChildAttached, Command
+from engine.core.effects import Following
+from engine.core.events import (
+    Attached,
+    ChildAttached,
+    ChildDetached,
+    Command,
+    Detached,
+    ParentMoved,
+)
 from engine.core.incident import Decision, Incident
-from engine.core.reasons import Reason
 from engine.errors import (
     ContendedError,
     EngineError,
@@ -147,17 +155,57 @@ class Engine:
         Make an incident a part of another one.
 
         The parent learns of it first: one that tells an incident that was not attached
-        after all does no harm, one that does not tell would.
+        after all does no harm, one that does not tell would. One that is over adopts
+        nobody; if it ends just now, what it tells may come too soon, so it is looked at
+        once more.
 
         Raises:
             UnknownIncidentError: If there is no such incident, or no such parent.
         """
-        adopts = ChildAttached(at=command.at, id=command.id, child=incident_id)
-        adopted = await self.obey(command.parent, adopts)
-        if adopted.reason not in {Reason.ATTACHED, Reason.REPEATED_COMMAND}:
-            return adopted
+        child = await self.find(incident_id)
+        if _may_be_attached(child):
+            adopts = ChildAttached(at=command.at, id=command.id, child=incident_id)
+            adopted = await self.obey(command.parent, adopts)
+            if incident_id not in adopted.incident.children or _is_over(adopted):
+                return Decision(incident=child, reason=adopted.reason)
+        attached = await self.obey(incident_id, command)
+        parent = await self.find(command.parent)
+        if attached.incident.parent != parent.id or parent.status.is_open:
+            return attached
 
-        return await self.obey(incident_id, command)
+        return await self._follow(attached, parent, command)
+
+    async def detach(self, incident_id: str, command: Detached) -> Decision:
+        """
+        Make an incident stand alone again, and let its parent know.
+
+        Raises:
+            UnknownIncidentError: If there is no such incident.
+        """
+        parent = (await self.find(incident_id)).parent
+        detached = await self.obey(incident_id, command)
+        if parent is not None:
+            leaves = ChildDetached(at=command.at, id=command.id, child=incident_id)
+            # A parent that is purged has nobody to tell any more.
+            with suppress(UnknownIncidentError):
+                await self.obey(parent, leaves)
+
+        return detached
+
+    async def _follow(
+        self, attached: Decision, parent: Incident, command: Attached
+    ) -> Decision:
+        """Resolve what was attached just when its parent ended."""
+        moved = ParentMoved(
+            at=command.at,
+            id=f"{command.id}.followed",
+            what=Following.RESOLVE,
+            by=parent.resolved_by or "",
+            parent=parent.id,
+        )
+        followed = await self.obey(attached.incident.id, moved)
+
+        return Decision(incident=followed.incident, reason=attached.reason)
 
     async def drain(self, lane: Lane, stored: Callable[[], None] = _nothing) -> bool:
         """
@@ -303,6 +351,17 @@ class Engine:
                 error=str(error),
             )
             return None
+
+
+def _may_be_attached(incident: Incident) -> bool:
+    """Whether it stands alone; one that does not says itself why it cannot be."""
+    is_alone = incident.parent is None and not incident.children
+
+    return is_alone and incident.status.is_open
+
+
+def _is_over(decision: Decision) -> bool:
+    return not decision.incident.status.is_open
 
 
 def _time_of(claimed: Claimed) -> datetime:

@@ -11,9 +11,9 @@ from engine.adapters.memory import MemoryConfiguration
 from engine.directory import Directory, User, hash_secret
 from engine.directory.files import Draft, read_files
 from engine.directory.plan import Plan
+from engine.errors import ConfigurationContendedError
 from workers.applying import (
     TRIES_MAX,
-    ChangedMeanwhileError,
     MistakesError,
     Rules,
     apply_files,
@@ -151,7 +151,7 @@ async def test_a_fight(tmp_path: Path) -> None:
     """It is not tried for ever."""
     kept = Racing(Directory(version=1), times=TRIES_MAX)
 
-    with pytest.raises(ChangedMeanwhileError, match="5 times meanwhile; try again"):
+    with pytest.raises(ConfigurationContendedError, match="5 times in a row"):
         await apply_files(kept, a_draft(), Rules(data_directory=tmp_path))
 
 

@@ -130,6 +130,16 @@ def test_bounds(name: str, value: str, attribute: str) -> None:
         ("RUNG_RETENTION", "59m"),
         ("RUNG_REPLICAS", "-1"),
         ("RUNG_HEARTBEAT_URL", "foo"),
+        ("RUNG_PUBLIC_URL", "rung.example.com"),
+        ("RUNG_PUBLIC_URL", "ftp://rung.example.com"),
+        ("RUNG_PUBLIC_URL", "https://"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com/?a=b"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com/#a"),
+        ("RUNG_PUBLIC_URL", "https://user:hush@rung.example.com"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com//a"),
+        ("RUNG_PUBLIC_URL", "https://rung example.com"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com\n"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com:port"),
         ("RUNG_HEARTBEAT_URL", "ftp://host/1"),
         ("RUNG_REPLICAS", "10"),
         ("RUNG_RETENTION", "a month"),
@@ -145,6 +155,20 @@ def test_refused(name: str, value: str) -> None:
 
     assert line.startswith(f"{name}: ")
     assert line.endswith("; correct it or unset it")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("https://rung.example.com/", "https://rung.example.com"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("https://[2001:db8::1]:8443/a/rung/", "https://[2001:db8::1]:8443/a/rung"),
+        ("HTTPS://Rung.example.com", "HTTPS://Rung.example.com"),
+    ],
+)
+def test_public_url(given: str, expected: str) -> None:
+    """Links begin with it; a proxy may have us below a path."""
+    assert expected == Settings.from_environment({"RUNG_PUBLIC_URL": given}).public_url
 
 
 def test_networks_that_are_none() -> None:

@@ -1,15 +1,16 @@
 """Stand-ins for the ports that the web uses; the core behind them is the real one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import anyio
 from typing_extensions import override
 
-from engine.adapters.memory import MemoryTotals
+from engine.adapters.memory import ManualClock, MemoryIdempotencyKeys, MemoryTotals
 from engine.core.alerts import Alert, AlertStatus
-from engine.core.events import Command, Opened
+from engine.core.effects import Comment
+from engine.core.events import Attached, Command, Detached, Opened
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident
 from engine.directory import (
@@ -25,7 +26,6 @@ from engine.errors import UnknownIncidentError
 from engine.ids import mint
 from engine.ports import (
     Backlog,
-    Clock,
     Configuration,
     Due,
     Entry,
@@ -36,10 +36,11 @@ from engine.ports import (
     RoutedAlert,
     Summary,
 )
-from engine.service import Tally
+from engine.service import Administration, Tally
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
 from policies.targets import UserTarget
+from workers.bootstrap import judge_address
 from workers.web.app import Check, WebContext
 
 NOW = datetime(2026, 11, 22, 0, 41, 10, 500_000, tzinfo=UTC)
@@ -149,6 +150,10 @@ class FakeEngine:
     failure: Exception | None = None
     held_up: anyio.Event | None = None
     posting: Posting = Posting.OPENED
+    channels: frozenset[str] = frozenset({"console", "webhook"})
+    histories: dict[str, tuple[Entry, ...]] = field(
+        default_factory=dict[str, tuple[Entry, ...]]
+    )
 
     async def ingest(self, alerts: Sequence[RoutedAlert]) -> Sequence[Receipt]:
         """Note the alerts; each key opens an incident."""
@@ -166,8 +171,21 @@ class FakeEngine:
         decision = decide(await self.find(incident_id), command)
         self.commands.append(command)
         self.incidents[incident_id] = decision.incident
+        if decision.reason.is_recorded:
+            said = tuple(one for one in decision.effects if isinstance(one, Comment))
+            entry = Entry(event=command, reason=decision.reason, comments=said)
+            known = self.histories.get(incident_id, ())
+            self.histories[incident_id] = (*known, entry)
 
         return decision
+
+    async def attach(self, incident_id: str, command: Attached) -> Decision:
+        """Decide it of the child alone."""
+        return await self.obey(incident_id, command)
+
+    async def detach(self, incident_id: str, command: Detached) -> Decision:
+        """Decide it of the child alone."""
+        return await self.obey(incident_id, command)
 
     async def find(self, incident_id: str) -> Incident:
         """Return an incident."""
@@ -186,6 +204,10 @@ class FakeReader(IncidentReader):
     listed: list[Summary] = field(default_factory=list[Summary])
     histories: dict[str, tuple[Entry, ...]] = field(
         default_factory=dict[str, tuple[Entry, ...]]
+    )
+    policies: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
+    holders: dict[tuple[str, str], str] = field(
+        default_factory=dict[tuple[str, str], str]
     )
     asked: list[frozenset[Status]] = field(default_factory=list[frozenset[Status]])
 
@@ -214,13 +236,31 @@ class FakeReader(IncidentReader):
 
         return self.histories[incident_id]
 
+    @override
+    async def policies_of(
+        self, incident_id: str, hashes: Collection[str]
+    ) -> Mapping[str, Snapshot]:
+        return {hashed: self.policies[hashed] for hashed in hashes}
+
+    @override
+    async def holder(self, integration: str, key: str) -> str | None:
+        return self.holders.get((integration, key))
+
 
 @dataclass(slots=True)
 class FakeConfiguration(Configuration):
-    """A directory that a test can change, or take away."""
+    """
+    A directory that a test can change, or take away.
+
+    Attributes:
+        meddling: What somebody else changes right before each change, the last first.
+    """
 
     directory: Directory = field(default_factory=a_directory)
     failure: Exception | None = None
+    meddling: list[Mapping[str, object]] = field(
+        default_factory=list[Mapping[str, object]]
+    )
 
     @override
     async def read(self) -> Directory:
@@ -239,24 +279,15 @@ class FakeConfiguration(Configuration):
 
     @override
     async def change(self, before: Directory, after: Directory) -> bool:
+        if self.meddling:
+            update = {**self.meddling.pop(), "version": self.directory.version + 1}
+            self.directory = self.directory.model_copy(update=update)
         if before.version != (await self.latest()).version:
             return False
         version = before.version + 1
         self.directory = after.model_copy(update={"version": version})
 
         return True
-
-
-class StoppedClock(Clock):
-    """It is always the same time."""
-
-    @override
-    def now(self) -> datetime:
-        return NOW
-
-    @override
-    async def sleep_until(self, at: datetime) -> None:
-        raise NotImplementedError
 
 
 class CountedIds(Ids):
@@ -308,6 +339,8 @@ class World:
     engine: FakeEngine = field(default_factory=FakeEngine)
     reader: FakeReader = field(default_factory=FakeReader)
     configuration: FakeConfiguration = field(default_factory=FakeConfiguration)
+    clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
+    idempotency: MemoryIdempotencyKeys = field(init=False)
     checks: list[FakeCheck] = field(default_factory=lambda: [FakeCheck()])
     checks_failure: Exception | None = None
     totals: MemoryTotals = field(default_factory=MemoryTotals)
@@ -315,7 +348,8 @@ class World:
     tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count for one process."""
+        self.idempotency = MemoryIdempotencyKeys(self.clock)
+        self.engine.histories = self.reader.histories
         self.tally = Tally(self.totals, "here")
 
     async def look(self) -> Sequence[Check]:
@@ -325,13 +359,21 @@ class World:
 
         return self.checks
 
+    def judge(self, channel: str, address: str) -> str | None:
+        """Judge an address as the installation does that allows nothing internal."""
+        return judge_address(channel, address)
+
     def context(self, **changes: object) -> WebContext:
         """Return the context of the app under test."""
         values: Mapping[str, object] = {
             "engine": self.engine,
             "reader": self.reader,
             "configuration": self.configuration,
-            "clock": StoppedClock(),
+            "administration": Administration(
+                configuration=self.configuration, judge_address=self.judge
+            ),
+            "idempotency": self.idempotency,
+            "clock": self.clock,
             "ids": CountedIds(),
             "checks": self.look,
             "version": VERSION,

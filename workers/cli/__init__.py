@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import configuring, doctor, processes
+from workers.cli import configuring, doctor, processes, tokens
 from workers.cli.common import version as version_of_rung
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(processes.app)
 app.add_typer(configuring.app)
 app.add_typer(doctor.app)
+app.add_typer(tokens.app, name="token")
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ def redis_url(settings: "Settings", *, is_quiet: bool = False) -> Iterator[str]:
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what may well happen into one line on standard error and an exit code."""
-    from engine.errors import EngineError
+    from engine.errors import CallerError, EngineError
     from workers.demo import SecretsError
     from workers.redis_server import EmbeddedRedisError
     from workers.settings import SettingsError
@@ -74,6 +74,8 @@ def explained() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
+        fail(str(error), USAGE)
+    except CallerError as error:
         fail(str(error), USAGE)
     except (EngineError, EmbeddedRedisError, SecretsError) as error:
         fail(str(error), MISSING)

@@ -56,6 +56,7 @@ def bearer_of(needed: Scope) -> Callable[..., Awaitable[Token]]:
 
 ReadToken = Annotated[Token, Depends(bearer_of(Scope.READ))]
 WriteToken = Annotated[Token, Depends(bearer_of(Scope.WRITE))]
+AdminToken = Annotated[Token, Depends(bearer_of(Scope.ADMIN))]
 
 
 def _unauthorized(detail: str, challenge: str) -> ProblemError:

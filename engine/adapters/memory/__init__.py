@@ -9,6 +9,7 @@ elsewhere cannot be stored here.
 from engine.adapters.memory.channel import MemoryChannel
 from engine.adapters.memory.clock import CountingIds, ManualClock
 from engine.adapters.memory.configuration import MemoryConfiguration
+from engine.adapters.memory.idempotency import MemoryIdempotencyKeys
 from engine.adapters.memory.last_known import MemoryLastKnown
 from engine.adapters.memory.measures import MemoryBacklog, MemoryTotals
 from engine.adapters.memory.outbox import MemoryOutbox
@@ -23,6 +24,7 @@ __all__ = [
     "MemoryBacklog",
     "MemoryChannel",
     "MemoryConfiguration",
+    "MemoryIdempotencyKeys",
     "MemoryLastKnown",
     "MemoryOutbox",
     "MemoryStore",

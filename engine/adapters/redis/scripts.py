@@ -28,6 +28,8 @@ class Name(StrEnum):
     HEADS = "heads"
     HISTORY = "history"
     HOLD = "hold"
+    KEY_BEGIN = "key_begin"
+    KEY_END = "key_end"
     LOAD = "load"
     MEASURE = "measure"
     OUT_BEGIN = "out_begin"

@@ -2,7 +2,10 @@
 
 from fastapi import APIRouter
 
-from workers.web.api import incidents
+from workers.web.api import commands, comments, incidents, objects
 
 router = APIRouter()
 router.include_router(incidents.router)
+router.include_router(commands.router)
+router.include_router(comments.router)
+router.include_router(objects.router)
