@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import core
+from benchmarks import command_line, core
 
 Figures = dict[str, Any]
-BENCHMARKS: Mapping[str, Callable[[float], Figures]] = {"core": core.measure}
+BENCHMARKS: Mapping[str, Callable[[float], Figures]] = {
+    "core": core.measure,
+    "help": command_line.measure,
+}
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

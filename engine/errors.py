@@ -6,14 +6,23 @@ Everything the engine raises, by whose fault it is. Those not here name their mo
         * UnknownIncidentError: no incident carries this id.
         * KeyTakenError: another open incident has the key.
         * ids.MalformedIdError: the text is not an id.
+        * service.object_errors.ObjectError: an object cannot be changed like this.
+            * service.object_errors.UnknownObjectError: there is no such object.
+            * service.object_errors.ObjectExistsError: there is one already.
+            * service.object_errors.InvalidObjectError: it names nobody, or the like.
+            * service.object_errors.OwnedByFileError: a file says what it is.
+            * service.object_errors.AlwaysThereError: it cannot be removed.
+            * service.object_errors.LastAdminError: nobody could change anything.
     * TryAgainError: nothing is promised; asking again is safe, and may help.
         * StoreUnavailableError: Redis cannot be reached, or cannot write.
             * adapters.redis.client.AnswerLostError: it may have been written.
             * adapters.redis.client.NotReplicatedError: too few replicas have it.
         * OverloadedError: there is more to do than there is room for.
         * ContendedError: others kept moving the incident.
+        * ConfigurationContendedError: others kept changing the configuration.
     * LookUpFailedError: it cannot be told who is on call.
         * adapters.lookups.static_file.ScheduleFileError: the file cannot be used.
+    * service.guests.GuestError: a lookup or a channel of others did not do its part.
     * adapters.destinations.OutboundError: nothing came of a request to others.
         * adapters.destinations.RefusedUrlError: it may not be sent there.
         * adapters.destinations.CertificateError: somebody else listens there.
@@ -69,6 +78,14 @@ class ContendedError(TryAgainError):
     def __init__(self, incident_id: str, attempts: int) -> None:
         super().__init__(f"{incident_id}: others moved it {attempts} times in a row")
         self.incident_id = incident_id
+        self.attempts = attempts
+
+
+class ConfigurationContendedError(TryAgainError):
+    """Others kept changing the configuration; nothing was written."""
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(f"others changed the configuration {attempts} times in a row")
         self.attempts = attempts
 
 

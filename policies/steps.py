@@ -21,6 +21,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from policies.durations import Duration
 from policies.localtime import ClockTime, ZoneName
@@ -319,7 +320,8 @@ Step = Annotated[
     | Annotated[RepeatStep, Tag("repeat")]
     | Annotated[ResolveStep, Tag("resolve")]
     | Annotated[RemoveStep, Tag("remove")]
-    | Annotated[UnknownStep, Tag(UNKNOWN)],
+    # Nobody may write one, so no schema offers it.
+    | Annotated[SkipJsonSchema[UnknownStep], Tag(UNKNOWN)],
     Discriminator(_tag),
 ]
 

@@ -131,9 +131,9 @@ def _fields(text: str) -> dict[str, str]:
     return {"kind": kind, "id": named} if colon else {"kind": kind}
 
 
+_Fields = Annotated[AnyTarget, Field(discriminator="kind")]
 Target = Annotated[
-    Annotated[AnyTarget, Field(discriminator="kind")],
-    BeforeValidator(_read),
+    _Fields, BeforeValidator(_read, json_schema_input_type=str | _Fields)
 ]
 
 

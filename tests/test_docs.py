@@ -9,7 +9,9 @@ from ruamel.yaml import YAML
 
 from engine.adapters.redis.keys import TABLE
 from engine.core.reasons import Reason
+from engine.directory.findings import DirectoryCode
 from engine.service.settlement import PUBLISHED
+from policies.lint import Code
 from policies.policy import Policy
 from policies.steps import KNOWN
 from policies.targets import AnyTarget, target_of
@@ -53,6 +55,16 @@ def test_reasons() -> None:
     text = (DOCS / "reasons.md").read_text(encoding="utf-8")
 
     assert set(Reason) == set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def test_findings() -> None:
+    """Every finding of lint is explained, and no other."""
+    text = (DOCS / "lint.md").read_text(encoding="utf-8")
+    of_policies, of_others = text.split("## Of everything else")
+    row = re.compile(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
+
+    assert list(Code) == row.findall(of_policies)
+    assert list(DirectoryCode) == row.findall(of_others)
 
 
 def test_hazards() -> None:

@@ -4,10 +4,12 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import anyio
@@ -18,18 +20,22 @@ from engine.adapters.arq_timers import ArqTimers, wake_jobs
 from engine.adapters.channels.console import ConsoleChannel
 from engine.adapters.channels.webhook import WebhookChannel
 from engine.adapters.clock import StoreClock, install_into_arq
+from engine.adapters.destinations import RefusedUrlError, judge_written
 from engine.adapters.heartbeat import HttpHeartbeat
 from engine.adapters.http import OutboundHttp
 from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup, read_schedules
 from engine.adapters.lookups.table import TableLookup
+from engine.adapters.networks import Network
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
+from engine.adapters.redis.idempotency import RedisIdempotencyKeys
 from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
+from engine.adapters.redis.measures import RedisBacklog, RedisTotals
 from engine.adapters.redis.outbox import RedisOutbox
 from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.purge import Purge
@@ -38,19 +44,33 @@ from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.sweep import Sweep
 from engine.adapters.redis.turns import RedisTurns
 from engine.adapters.redis.upkeep import RedisUpkeep
+from engine.directory import WEBHOOKS
 from engine.errors import StoreUnavailableError
 from engine.ports import (
+    Backlog,
     Channel,
     Clock,
     Configuration,
     Heartbeat,
+    IdempotencyKeys,
     Ids,
     IncidentReader,
+    Mark,
     OnCallLookup,
     RejectedEvents,
     Timers,
+    Totals,
 )
-from engine.service import Caretaker, Couriers, Engine, LookUps
+from engine.service import (
+    INCIDENTS,
+    Administration,
+    Caretaker,
+    Couriers,
+    Engine,
+    LookUps,
+    Tally,
+)
+from workers.plugins import Plugins, loaded
 from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -65,6 +85,8 @@ SOCKET_SECONDS_MAX = 5
 CONNECT_SECONDS_MAX = 2
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
 NONCE_BITS = 32
+CONSOLE = "console"
+CHANNELS = (CONSOLE, WEBHOOKS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +97,11 @@ class Installation:
     Attributes:
         engine: Drains; on the pool that ingest uses too.
         desk: Takes in alerts and obeys commands; commands have their own pool.
+        administration: Changes the configuration, for people and programs.
+        judge_address: Says what is wrong with an address on a channel, if anything is.
         look_ups: Asks outside who is on call; entered for as long as the process works.
+        tally: Counts for this process; `totals` are those of all of them.
+        name: Names this process; no two share one.
         is_ready: Whether the store was reached and is one of ours.
     """
 
@@ -86,10 +112,17 @@ class Installation:
     desk: Engine
     reader: IncidentReader
     rejected_events: RejectedEvents
+    administration: Administration
+    judge_address: Callable[[str, str], str | None]
+    idempotency: IdempotencyKeys
     look_ups: LookUps
     couriers: Couriers
     timers: Timers
     caretaker: Caretaker
+    tally: Tally
+    totals: Totals
+    backlog: Backlog
+    name: str
     is_ready: bool = False
     _check_store: Callable[[], Awaitable[Sequence[Check]]]
     _client: Client = field(repr=False)
@@ -114,6 +147,10 @@ class Installation:
             else:
                 return
 
+    def tell_living(self, at: datetime | None) -> None:
+        """Note when the worker of this process last lived; None: it has ended."""
+        self.tally.mark(Mark.HEARTBEAT, at, self.name)
+
     async def checks(self) -> Sequence[Check]:
         """Look at what has to be so before requests should come here."""
         started = Check(
@@ -131,14 +168,20 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
     """
     Wire rung up on one primary. Nothing is asked of Redis before it is needed.
 
+    Plugins are loaded here: whatever decides has to know by which channels people can
+    be reached, not only what sends.
+
     Raises:
         SettingsError: If the address of Redis is none.
+        PluginError: If a lookup or a channel of others cannot be used.
     """
     clock = StoreClock()
     install_into_arq(clock)
     pools = _Pools(redis_url)
+    own = frozenset({*CHANNELS, INCIDENTS})
     try:
-        yield _wire(_adapters(settings, clock, redis_url, pools))
+        async with loaded(settings.on_call, os.environ, own) as plugins:
+            yield _wire(_adapters(settings, clock, redis_url, pools, plugins))
     finally:
         with anyio.move_on_after(CONNECTION_WAIT_SECONDS, shield=True):
             await pools.disconnect()
@@ -180,18 +223,27 @@ class _Adapters:
     clock: StoreClock
     ids: Ids
     http: OutboundHttp
-    channels: dict[str, Channel]
+    channels: Mapping[str, Channel]
+    plugins: Plugins
     client: Client
     store: RedisStore
     desk_store: RedisStore
+    idempotency: RedisIdempotencyKeys
     configuration: Configuration
     mailbox: RedisMailbox
     timers: Timers
     rejected_events: RejectedEvents
+    tally: Tally
+    totals: Totals
+    name: str
 
 
 def _adapters(
-    settings: Settings, clock: StoreClock, redis_url: str, pools: _Pools
+    settings: Settings,
+    clock: StoreClock,
+    redis_url: str,
+    pools: _Pools,
+    plugins: Plugins,
 ) -> _Adapters:
     def client_on(pool: ConnectionPool, replicas: int = settings.replicas) -> Client:
         redis = Redis(connection_pool=pool)
@@ -202,6 +254,8 @@ def _adapters(
         return RedisStore(client, shards=settings.shards, nonce=_nonce)
 
     ids, client = SecretIds(), client_on(pools.paging, replicas=0)
+    name, totals = _worker_name(ids), RedisTotals(client)
+    command_client = client_on(pools.command)
     http = OutboundHttp(allowed=settings.webhook_allow)
 
     return _Adapters(
@@ -209,10 +263,12 @@ def _adapters(
         clock=clock,
         ids=ids,
         http=http,
-        channels=_channels(http, clock),
+        channels={**plugins.channels, **_channels(http, clock)},
+        plugins=plugins,
         client=client,
         store=store_on(client),
-        desk_store=store_on(client_on(pools.command)),
+        desk_store=store_on(command_client),
+        idempotency=RedisIdempotencyKeys(command_client),
         configuration=RedisConfiguration(client, clock),
         mailbox=RedisMailbox(
             client_on(pools.ingest),
@@ -222,12 +278,16 @@ def _adapters(
             memory_limit_bytes=settings.memory_limit,
         ),
         rejected_events=RedisRejectedEvents(client_on(pools.command, replicas=0)),
-        timers=_timers(Sweep(client, shards=settings.shards), clock, redis_url, ids),
+        timers=_timers(Sweep(client, shards=settings.shards), clock, redis_url, name),
+        tally=Tally(totals, name),
+        totals=totals,
+        name=name,
     )
 
 
 def _wire(adapters: _Adapters) -> Installation:
     engine = _engine(adapters)
+    judge = partial(judge_address, allowed=adapters.settings.webhook_allow)
 
     return Installation(
         clock=adapters.clock,
@@ -237,10 +297,21 @@ def _wire(adapters: _Adapters) -> Installation:
         desk=replace(engine, store=adapters.desk_store),
         reader=adapters.store,
         rejected_events=adapters.rejected_events,
+        administration=Administration(
+            configuration=adapters.configuration,
+            judge_address=judge,
+            has_schedules=adapters.settings.on_call_file is None,
+        ),
+        judge_address=judge,
+        idempotency=adapters.idempotency,
         look_ups=engine.look_ups,
         couriers=_couriers(adapters),
         timers=adapters.timers,
         caretaker=_caretaker(adapters, engine),
+        tally=adapters.tally,
+        totals=adapters.totals,
+        backlog=RedisBacklog(adapters.client, shards=adapters.settings.shards),
+        name=adapters.name,
         _check_store=partial(_check_store, adapters),
         _client=adapters.client,
         _shards=adapters.settings.shards,
@@ -248,11 +319,15 @@ def _wire(adapters: _Adapters) -> Installation:
 
 
 def _engine(adapters: _Adapters) -> Engine:
+    plugins = adapters.plugins
+    is_local = plugins.lookup is None or plugins.is_lookup_local
     look_ups = LookUps(
-        _lookup(adapters.settings, adapters.configuration, adapters.clock),
+        plugins.lookup
+        or _lookup(adapters.settings, adapters.configuration, adapters.clock),
         mailbox=adapters.mailbox,
         last_known=RedisLastKnown(adapters.client),
         clock=adapters.clock,
+        is_local=lambda _target: is_local,
     )
 
     return Engine(
@@ -263,6 +338,7 @@ def _engine(adapters: _Adapters) -> Engine:
         look_ups=look_ups,
         turns=RedisTurns(adapters.client),
         channels=frozenset(adapters.channels),
+        measures=adapters.tally,
     )
 
 
@@ -276,6 +352,7 @@ def _couriers(adapters: _Adapters) -> Couriers:
         configuration=adapters.configuration,
         clock=adapters.clock,
         public_url=settings.public_url,
+        measures=adapters.tally,
     )
 
 
@@ -302,27 +379,28 @@ def _caretaker(adapters: _Adapters, engine: Engine) -> Caretaker:
         clock=adapters.clock,
         timers=adapters.timers,
         engine=engine,
-        owner=_worker_name(adapters.ids),
+        owner=adapters.name,
         retention=adapters.settings.retention,
         problems=partial(_problems, adapters),
         heartbeat=_heartbeat(adapters.settings, adapters.http),
+        measures=adapters.tally,
     )
 
 
-def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, ids: Ids) -> ArqTimers:
+def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, name: str) -> ArqTimers:
     return ArqTimers(
         pool=lambda: _own_pool(redis_url),
         clock=clock,
         arm=sweep.arm,
         sweep=sweep.sweep,
-        name=_worker_name(ids),
+        name=name,
     )
 
 
 def _channels(http: OutboundHttp, clock: Clock) -> dict[str, Channel]:
     return {
-        "console": ConsoleChannel(sys.stdout),
-        "webhook": WebhookChannel(http, clock),
+        CONSOLE: ConsoleChannel(sys.stdout),
+        WEBHOOKS: WebhookChannel(http, clock),
     }
 
 
@@ -352,6 +430,27 @@ def _lookup(
         return StaticFileLookup(settings.on_call_file, clock)
 
     return TableLookup(configuration)
+
+
+def judge_address(
+    channel: str, address: str, *, allowed: Sequence[Network] = ()
+) -> str | None:
+    """Return what is wrong with an address on a channel, without asking anybody."""
+    if channel != WEBHOOKS:
+        return None
+    try:
+        judge_written(address, allowed)
+    except RefusedUrlError as error:
+        return str(error)
+
+    return None
+
+
+def configured_channels() -> frozenset[str]:
+    """Return the names of the channels that processes of this installation send by."""
+    plugins = entry_points(group="rung.channels")
+
+    return frozenset({*CHANNELS, *(plugin.name for plugin in plugins)})
 
 
 def check_on_call_file(path: Path) -> None:
@@ -391,5 +490,5 @@ def _nonce() -> int:
 
 
 def _worker_name(ids: Ids) -> str:
-    """Name this process in arq's health key, for people and without two alike."""
+    """Name this process, as in arq's health key: for people and without two alike."""
     return f"{socket.gethostname()}:{os.getpid()}:{ids.command_id()[:8]}"

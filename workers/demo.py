@@ -5,38 +5,28 @@ The secrets lie in files that only their owner may read; the store keeps hashes.
 whoever loses the files cannot get them back, and is told what to do instead.
 """
 
-import contextlib
-import os
-import re
-import secrets
 import shlex
-import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from engine.directory import Directory, Scope, Token, hash_secret
+from engine.directory.files import read_files
 from engine.ports import Configuration
+from workers.secret_files import SecretsError, read_or_make
 
-DEMO = "library/demo/directory.yaml"
+__all__ = ["Secrets", "SecretsError", "demo_directory", "first_start", "read_secrets"]
+
+DEMO = "library/demo"
 INTEGRATION = "alertmanager"
 MADE_BY = "demo"
-SECRET_BYTES = 32
 FIRST_VERSION = 1
 TOKEN_FILE, KEY_FILE = "api_token", "ingest_key"
-OWNER_ONLY = 0o600
-# As it stands in a line of curl and in a header; whoever writes one keeps to this.
-SECRET = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 ALERT = (
     '{"alerts":[{"status":"firing","labels":{"alertname":"DiskFull","instance":"db1"},'
     '"annotations":{"summary":"DiskFull on db1"}}]}'
 )
-
-
-class SecretsError(Exception):
-    """A file that holds a secret cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +70,74 @@ async def first_start(
 
 
 def demo_directory(opened_by: Secrets) -> Directory:
-    """Return the demo, with the hashes of these secrets in it."""
-    text = files("policies").joinpath(DEMO).read_text(encoding="utf-8")
-    content = YAML(typ="safe", pure=True).load(text)
-    content["version"] = FIRST_VERSION
-    content["integrations"][INTEGRATION]["key_hash"] = hash_secret(opened_by.ingest_key)
-    token = Token(
-        hash=hash_secret(opened_by.api_token), name=MADE_BY, scopes=(Scope.ADMIN,)
+    """Return the demo, with the hashes of these secrets in it. No file owns it."""
+    draft = read_files(demo_texts(), lambda _name: None)
+    integration = draft.directory.integrations[INTEGRATION].model_copy(
+        update={"key_hash": hash_secret(opened_by.ingest_key)}
     )
-    content["tokens"] = {token.hash: token}
+    token = api_token(opened_by.api_token)
 
-    return Directory.model_validate(content)
+    return draft.directory.model_copy(
+        update={
+            "version": FIRST_VERSION,
+            "integrations": {INTEGRATION: integration},
+            "tokens": {token.hash: token},
+            "origins": {},
+        }
+    )
+
+
+def demo_texts() -> dict[str, str]:
+    """Return the files of the demo, by name."""
+    return {
+        file.name: file.read_text(encoding="utf-8")
+        for file in files("policies").joinpath(DEMO).iterdir()
+        if file.name.endswith(".yaml")
+    }
+
+
+def api_token(secret: str) -> Token:
+    """Return the token that is made at the first start: it may do everything."""
+    return Token(hash=hash_secret(secret), name=MADE_BY, scopes=(Scope.ADMIN,))
+
+
+def with_api_token(directory: Directory, data_directory: Path) -> Directory:
+    """
+    Return a directory that some token opens: if it has none, the one that lies here.
+
+    Raises:
+        SecretsError: If its file cannot be read or made.
+    """
+    if directory.tokens:
+        return directory
+    token = api_token(read_api_token(data_directory))
+
+    return directory.model_copy(update={"tokens": {token.hash: token}})
+
+
+def configured_start(
+    directory: Directory, data_directory: Path, address: str, keys: Mapping[str, Path]
+) -> list[str]:
+    """Say how to go on where files were applied, in place of the demo."""
+    path = data_directory / TOKEN_FILE
+    fits = path.exists() and directory.token_for(read_api_token(data_directory))
+    token = str(path) if fits else f"known to whoever made it; none in {path} opens it"
+
+    return [
+        f"  listens on   {address}",
+        f"  API token    {token}",
+        *(f"  ingest key   {keys[name]} (of {name})" for name in sorted(keys)),
+    ]
+
+
+def read_api_token(data_directory: Path) -> str:
+    """
+    Read the token of the API; it is made if it is not there, once.
+
+    Raises:
+        SecretsError: If the file cannot be read or made.
+    """
+    return read_or_make(data_directory / TOKEN_FILE)
 
 
 def read_secrets(data_directory: Path) -> Secrets:
@@ -100,39 +147,10 @@ def read_secrets(data_directory: Path) -> Secrets:
     Raises:
         SecretsError: If a file cannot be read or made.
     """
-    try:
-        return Secrets(
-            api_token=_read_or_make(data_directory / TOKEN_FILE),
-            ingest_key=_read_or_make(data_directory / KEY_FILE),
-        )
-    except OSError as error:
-        remedy = "make it readable, or set RUNG_DATA_DIR"
-        message = f"{error.filename}: {error.strerror}; {remedy}"
-        raise SecretsError(message) from error
-
-
-def _read_or_make(path: Path) -> str:
-    """Read a secret; if there is none, make it such that two who do so agree on one."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(secrets.token_urlsafe(SECRET_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
-    secret = path.read_text(encoding="utf-8", errors="replace").strip()
-    if not secret or not SECRET.fullmatch(secret):
-        problem = "holds no secret" if secret else "is empty"
-        message = f"{path} {problem}: write the secret into it, or remove it"
-        raise SecretsError(message)
-    if path.stat().st_mode & ~(stat.S_IFMT(path.stat().st_mode) | OWNER_ONLY):
-        path.chmod(OWNER_ONLY)
-
-    return secret
+    return Secrets(
+        api_token=read_api_token(data_directory),
+        ingest_key=read_or_make(data_directory / KEY_FILE),
+    )
 
 
 def _has_secrets(data_directory: Path) -> bool:

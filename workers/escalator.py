@@ -1,6 +1,8 @@
 """The worker: woken by timers and kicks, it drains and delivers until it is told."""
 
-from typing import Protocol
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol, TypeAlias
 
 import anyio
 import structlog
@@ -16,6 +18,13 @@ CHORES_SECONDS_MAX = 4.0
 # Together 22 s: who sends SIGTERM waits 30 s before he kills, as a rule.
 SENDS_SECONDS_MAX = 18.0
 UPKEEP_PAUSE_SECONDS = 2.0
+LIVING_EVERY_SECONDS = 5.0
+# Is told when this worker last lived; None: it has ended in order.
+Living: TypeAlias = Callable[[datetime | None], None]
+
+
+def _tell_nobody(_at: datetime | None) -> None:
+    """Tell nobody."""
 
 
 class Works(Protocol):
@@ -37,13 +46,25 @@ class Escalator:
         timers: Timers,
         clock: Clock,
         caretaker: Works | None = None,
+        living: Living = _tell_nobody,
     ) -> None:
-        """Wire it up; without a caretaker nobody looks after what is stored."""
+        """
+        Wire it up; without a caretaker nobody looks after what is stored.
+
+        Args:
+            engine: Decides.
+            couriers: Deliver.
+            timers: Wake it.
+            clock: The time.
+            caretaker: Looks after what is stored.
+            living: Is told again and again that this one lives, and when it ends.
+        """
         self._caretaker = caretaker
         self._engine = engine
         self._couriers = couriers
         self._timers = timers
         self._clock = clock
+        self._living = living
 
     async def run(self, stopping: anyio.Event) -> None:
         """
@@ -76,10 +97,19 @@ class Escalator:
             waking.start_soon(self._timers.run, chores.wake)
             if self._caretaker is not None:
                 waking.start_soon(_keep_up, self._caretaker)
+            waking.start_soon(self._live)
             log.info("worker.started")
             await stopping.wait()
             log.info("worker.stopping")
             waking.cancel_scope.cancel()
+        # Whoever leaves in order is not missed.
+        self._living(None)
+
+    async def _live(self) -> None:
+        """Say that it lives, for as long as it takes wake-ups."""
+        while True:
+            self._living(self._clock.now())
+            await anyio.sleep(LIVING_EVERY_SECONDS)
 
 
 async def _keep_up(caretaker: Works) -> None:

@@ -109,7 +109,9 @@ async def _run(settings: Settings, redis_url: str, body: Body) -> None:
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(_watch, signals, stop, tasks.cancel_scope)
+            tasks.start_soon(installation.tally.run)
             await body(installation, stop)
+            await installation.tally.close()
             tasks.cancel_scope.cancel()
     if stop.error is not None:
         raise stop.error
@@ -140,6 +142,7 @@ async def _escalate(
         timers=installation.timers,
         clock=installation.clock,
         caretaker=installation.caretaker,
+        living=installation.tell_living,
     )
     await escalator.run(ending)
 

@@ -36,11 +36,18 @@ def context_of(
         engine=installation.desk,
         reader=installation.reader,
         configuration=installation.configuration,
+        administration=installation.administration,
+        idempotency=installation.idempotency,
         clock=installation.clock,
         ids=installation.ids,
         rejected_events=installation.rejected_events,
         checks=installation.checks,
         version=version,
+        measures=installation.tally,
+        totals=installation.totals,
+        backlog=installation.backlog,
+        public_url=settings.public_url,
+        has_schedules=settings.has_schedules,
         body_bytes_max=settings.body_bytes_max,
     )
 

@@ -20,7 +20,9 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
+from pydantic_core import ErrorDetails
 from typing_extensions import override
 
 from engine.ids import SHARDS_MAX
@@ -30,6 +32,11 @@ MEBIBYTE = 1 << 20
 NETWORKS = "10.0.0.0/8,fd00::/8"
 REPLICAS_MAX = 9
 AN_HOUR = timedelta(hours=1)
+# A host, perhaps a port, perhaps a path below which a proxy has us.
+PUBLIC_URL = re.compile(
+    r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?",
+    re.IGNORECASE,
+)
 
 
 # Names that begin like ours and are read elsewhere.
@@ -43,6 +50,24 @@ def check_url(url: SecretStr | None) -> SecretStr | None:
         raise ValueError(message)
 
     return url
+
+
+def check_public_url(url: str | None) -> str | None:
+    """
+    Return the address that others reach us by, without a slash at its end.
+
+    Raises:
+        ValueError: If links could not be made of it. It is not quoted.
+    """
+    if url is None:
+        return url
+    if not PUBLIC_URL.fullmatch(url):
+        message = (
+            "write it like https://rung.example.com, without user, query or fragment"
+        )
+        raise ValueError(message)
+
+    return url.rstrip("/")
 
 
 class SettingsError(Exception):
@@ -108,7 +133,9 @@ class Settings(BaseModel):
 
     Attributes:
         redis_url: None: `rung up` starts a Redis of its own.
+        config_dir: `rung up` applies the files in it at its start.
         host: The address that web listens on; this machine only, unless said.
+        on_call: The entry point of the look-up that knows who is on call.
         memory_limit: In bytes; only for a Redis that has no maxmemory itself.
         webhook_allow: Internal networks that webhooks may be in.
         retention: For how long a closed incident is kept.
@@ -122,8 +149,12 @@ class Settings(BaseModel):
     port: Annotated[int, Field(alias="PORT", ge=0, le=65_535)] = 8080
     host: Annotated[str, Field(alias="RUNG_HOST")] = "127.0.0.1"
     data_dir: Annotated[Path, Field(alias="RUNG_DATA_DIR")] = Path(".rung")
+    config_dir: Annotated[Path | None, Field(alias="RUNG_CONFIG_DIR")] = None
     on_call_file: Annotated[Path | None, Field(alias="RUNG_ON_CALL_FILE")] = None
-    public_url: Annotated[str | None, Field(alias="RUNG_PUBLIC_URL")] = None
+    on_call: Annotated[str | None, Field(alias="RUNG_ON_CALL")] = None
+    public_url: Annotated[
+        str | None, Field(alias="RUNG_PUBLIC_URL"), AfterValidator(check_public_url)
+    ] = None
     log_level: Annotated[LogLevel, Field(alias="RUNG_LOG_LEVEL")] = LogLevel.INFO
     log_format: Annotated[LogFormat, Field(alias="RUNG_LOG_FORMAT")] = LogFormat.JSON
     shards: Annotated[int, Field(alias="RUNG_SHARDS", ge=1, le=SHARDS_MAX)] = 16
@@ -147,6 +178,21 @@ class Settings(BaseModel):
         AfterValidator(check_url),
     ] = None
     replicas: Annotated[int, Field(alias="RUNG_REPLICAS", ge=0, le=REPLICAS_MAX)] = 0
+
+    @model_validator(mode="after")
+    def _one_look_up(self) -> Self:
+        if self.on_call is not None and self.on_call_file is not None:
+            message = (
+                "RUNG_ON_CALL and RUNG_ON_CALL_FILE both say who is on call: unset one"
+            )
+            raise ValueError(message)
+
+        return self
+
+    @property
+    def has_schedules(self) -> bool:
+        """Whether the schedules are those of the directory, and no others."""
+        return self.on_call is None and self.on_call_file is None
 
     @classmethod
     def unknown_in(cls, environment: Mapping[str, str]) -> list[str]:
@@ -176,9 +222,13 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            lines = [
-                f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}"
-                "; correct it or unset it"
-                for problem in error.errors(include_input=False)
-            ]
-            raise SettingsError("\n".join(lines)) from None
+            raise SettingsError("\n".join(map(_line_of, error.errors()))) from None
+
+
+def _line_of(problem: ErrorDetails) -> str:
+    """Write what is wrong as a line; what was given is not quoted."""
+    said = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return said
+
+    return f"{problem['loc'][0]}: {said}; correct it or unset it"

@@ -1,10 +1,13 @@
 """
 Destinations: where a request may go, and what is raised when nothing comes of it.
 
-A URL is judged twice: as it is written, and by every address that its name has.
+A URL is judged twice: as it is written, and by every address that its name has. When it
+is saved only the first can be done: nobody is asked for the addresses of a name.
 """
 
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, ip_address
 
 import httpx2
 
@@ -13,6 +16,9 @@ from engine.errors import EngineError
 
 ALLOW = "RUNG_WEBHOOK_ALLOW"
 SCHEMES = ("https", "http")
+# The one name whose addresses are known without asking (RFC 6761).
+LOCALHOST = "localhost"
+LOOPBACKS: tuple[Address, ...] = (ip_address("127.0.0.1"), ip_address("::1"))
 # Where web servers listen; every other one below 1024 speaks something else.
 PORTS, FREE_PORT_MIN, PORT_MAX = {"https": 443, "http": 80}, 1024, 65_535
 
@@ -86,14 +92,55 @@ def judge(url: httpx2.URL, address: Address, allowed: Iterable[Network]) -> None
     """
     if is_listed(address, allowed):
         return
-    port = port_of(url)
     if not is_public(address):
-        problem = f"{address} is an internal address"
-    elif url.scheme != "https":
-        problem = "it has to be https"
-    elif port < FREE_PORT_MIN and port not in PORTS.values():
-        problem = f"port {port} is not one of web servers"
-    else:
-        return
-    message = f"{host_of(url)}: {problem}; if it is yours, add its network to {ALLOW}"
-    raise RefusedUrlError(message)
+        raise _refused(url, f"{address} is an internal address")
+    _judge_way(url)
+
+
+def _judge_way(url: httpx2.URL) -> None:
+    """Refuse what nothing public may be asked by."""
+    port = port_of(url)
+    if url.scheme != "https":
+        raise _refused(url, "it has to be https")
+    if port < FREE_PORT_MIN and port not in PORTS.values():
+        raise _refused(url, f"port {port} is not one of web servers")
+
+
+def _refused(url: httpx2.URL, problem: str) -> RefusedUrlError:
+    return RefusedUrlError(
+        f"{host_of(url)}: {problem}; if it is yours, add its network to {ALLOW}"
+    )
+
+
+def judge_written(text: str, allowed: Sequence[Network]) -> None:
+    """
+    Judge a URL as far as it can be without asking for the addresses of its name.
+
+    What is refused here would be refused when it is asked too, in the same words. A
+    name may turn out to be internal only then.
+
+    Raises:
+        RefusedUrlError: If it may not be asked, wherever its name leads to.
+    """
+    url = read_url(text)
+    written = _written_addresses(host_of(url))
+    if not written and not allowed:
+        # Nothing internal is allowed, so the name has to lead to something public.
+        _judge_way(url)
+    for address in written:
+        judge(url, address, allowed)
+
+
+def _written_addresses(host: str) -> tuple[Address, ...]:
+    """Return the addresses that a host says itself, in any form systems understand."""
+    plain = host.rstrip(".").lower()
+    if plain == LOCALHOST or plain.endswith(f".{LOCALHOST}"):
+        return LOOPBACKS
+    try:
+        return (ip_address(plain),)
+    except ValueError:
+        pass
+    try:
+        return (IPv4Address(socket.inet_aton(plain)),)
+    except OSError:
+        return ()

@@ -18,6 +18,7 @@ from engine.codec.schema import (
     CONTENTS,
     DICTIONARY,
     INCIDENT,
+    KEPT_ANSWER,
     KNOWN_ON_CALL,
     LETTERS,
     RECORD,
@@ -44,7 +45,14 @@ from engine.directory import (
     UserGroup,
 )
 from engine.errors import UnreadableError
-from engine.ports import Entry, KnownOnCall, RejectedEvent, Routed, Summary
+from engine.ports import (
+    Entry,
+    KeptAnswer,
+    KnownOnCall,
+    RejectedEvent,
+    Routed,
+    Summary,
+)
 from policies.policy import Policy, Snapshot
 from policies.steps import LENIENT
 
@@ -267,6 +275,21 @@ def decode_on_call(data: bytes) -> KnownOnCall:
         UnreadableError: If the data is damaged or of a newer version.
     """
     return _shaped("on call", KNOWN_ON_CALL, data)
+
+
+def encode_answer(answer: KeptAnswer) -> bytes:
+    """Write what a request was answered with; over 200 bytes it is deflated."""
+    return _packed(KEPT_ANSWER.write(answer))
+
+
+def decode_answer(data: bytes) -> KeptAnswer:
+    """
+    Read what a request was answered with.
+
+    Raises:
+        UnreadableError: If the data is damaged or of a newer version.
+    """
+    return _shaped("answer", KEPT_ANSWER, data)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

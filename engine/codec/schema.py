@@ -51,6 +51,7 @@ from engine.core.incident import (
 )
 from engine.directory import Rule
 from engine.ports import (
+    KeptAnswer,
     KnownOnCall,
     OnCall,
     RejectedEvent,
@@ -213,6 +214,7 @@ SEND = Shape(
 )
 ON_CALL = Shape(OnCall, people="p", reason="r", source="s", until="u")
 KNOWN_ON_CALL = Shape(KnownOnCall, (ON_CALL,), answer="a", at="@")
+KEPT_ANSWER = Shape(KeptAnswer, status="s", headers="h", body="b")
 ROUTED = Shape(RoutedAlert, (ALERT,), alert="a", integration="n", key="k")
 ROUTED_ACKNOWLEDGEMENT = Shape(RoutedAcknowledgement, id="i", integration="n", key="k")
 REJECTED = Shape(
@@ -320,7 +322,16 @@ CONTENTS: dict[str, Shape[Any]] = {
     "z": Shape(Removed, at="@", id="i", by="b"),
     "l": Shape(MetadataSet, at="@", id="i", by="b", key="k", texts="x", references="r"),
     "n": Shape(Commented, at="@", id="i", by="b", text="x"),
-    "ne": Shape(CommentEdited, at="@", id="i", by="b", comment="c", text="x"),
+    "ne": Shape(
+        CommentEdited,
+        at="@",
+        id="i",
+        by="b",
+        comment="c",
+        text="x",
+        ticked="v",
+        unticked="w",
+    ),
     "m": ROUTED,
     "mk": ROUTED_ACKNOWLEDGEMENT,
 }

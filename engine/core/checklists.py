@@ -6,10 +6,13 @@ page, and goes on while the incident is acknowledged or snoozed.
 """
 
 import re
+from collections.abc import Collection
 from datetime import datetime
+from itertools import count
 
 from engine.core.changing import changed
 from engine.core.effects import Comment, Effect
+from engine.core.events import CommentEdited
 from engine.core.incident import Checklist, Incident
 from engine.core.page import key_of
 from policies.steps import InstructionsStep
@@ -55,16 +58,32 @@ def remind(
     return put_checklist(incident, checklist, later), (comment,)
 
 
-def edit(incident: Incident, comment: str, text: str) -> Incident | None:
-    """Take over the new text of a comment; None if that is not an open checklist."""
+def edit(incident: Incident, command: CommentEdited) -> tuple[Incident, Comment] | None:
+    """Change a comment; None if that is not a checklist."""
     for checklist in incident.checklists:
-        if checklist.id == comment and checklist.text:
-            due = checklist.due if has_open_boxes(text) else None
-            return put_checklist(
-                incident, checklist, changed(checklist, text=text, due=due)
+        if checklist.id == command.comment and checklist.text:
+            text = tick(
+                command.text or checklist.text, command.ticked, command.unticked
             )
+            due = checklist.due if has_open_boxes(text) else None
+            edited = changed(checklist, text=text, due=due)
+            shown = Comment(id=checklist.id, text=text)
+            return put_checklist(incident, checklist, edited), shown
 
     return None
+
+
+def tick(text: str, ticked: Collection[int], unticked: Collection[int]) -> str:
+    """Return a text with these boxes ticked and those open, by their numbers from 1."""
+    numbers = count(1)
+
+    def marked(found: "re.Match[str]") -> str:
+        number = next(numbers)
+        if number in ticked:
+            return f"{found[1]}x{found[3]}"
+        return f"{found[1]} {found[3]}" if number in unticked else found[0]
+
+    return BOX.sub(marked, text)
 
 
 def stop_reminders(incident: Incident) -> Incident:

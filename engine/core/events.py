@@ -365,13 +365,23 @@ class Commented:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentEdited:
-    """Somebody changed the text of a comment; so boxes are ticked."""
+    """
+    Somebody changed the text of a comment, or ticked boxes in it.
+
+    Attributes:
+        text: The new text; empty: as it is, but for the boxes.
+        ticked: Boxes to be ticked, by their numbers from 1. Two people who tick at the
+            same time each tick their own.
+        unticked: Boxes to be left open.
+    """
 
     at: datetime
     id: str
     by: str
     comment: str
-    text: str
+    text: str = ""
+    ticked: tuple[int, ...] = ()
+    unticked: tuple[int, ...] = ()
 
 
 Command = (

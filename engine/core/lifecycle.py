@@ -49,10 +49,11 @@ OWN_ACTIONS = (
 )  # fmt: skip
 WANTS_PAGES = Escalated | Reassigned | Unacknowledged | Reopened | Unsnoozed | Detached
 NOT_IN_MAINTENANCE = Acknowledged | Unacknowledged | Reopened
-# What is still possible with an incident that is over.
+# What is still possible with an incident that is over. It adopts no other: nobody would
+# ever resolve that one.
 AFTER_THE_END = (
     Reopened | Removed | Commented | CommentEdited | MetadataSet | Detached
-    | ChildAttached | ChildDetached
+    | ChildDetached
 )  # fmt: skip
 
 
@@ -128,13 +129,11 @@ def _obey(  # noqa: C901, PLR0911, PLR0912 - one arm for each command
             return _noted(incident, Reason.COMMENTED).then(
                 changed(incident, last_at=at), said
             )
-        case CommentEdited(comment=comment, text=text):
-            edited = edit(incident, comment, text)
+        case CommentEdited():
+            edited = edit(incident, command)
             if edited is None:
                 return _noted(incident, Reason.NOT_APPLICABLE)
-            return _noted(edited, Reason.BOX_TICKED).then(
-                edited, Comment(id=comment, text=text)
-            )
+            return _noted(incident, Reason.BOX_TICKED).then(*edited)
 
 
 def _noted(incident: Incident, reason: Reason) -> Decision:

@@ -12,6 +12,8 @@ from engine.directory.directory import EMAIL, Directory, ObjectKind
 from engine.directory.integrations import Grouping, Integration, ResolveWhen, Route
 from engine.directory.matchers import AnyMatcher, Matcher, Operator
 from engine.directory.people import (
+    HIGH,
+    LOW,
     NotificationRule,
     Rule,
     Team,
@@ -19,10 +21,13 @@ from engine.directory.people import (
     User,
     UserGroup,
 )
-from engine.directory.tokens import Scope, Token, hash_secret
+from engine.directory.tokens import SECRET, Scope, Token, hash_secret, token_id_of
 
 __all__ = [
     "EMAIL",
+    "HIGH",
+    "LOW",
+    "SECRET",
     "WEBHOOKS",
     "Address",
     "AnyMatcher",
@@ -47,4 +52,5 @@ __all__ = [
     "UserGroup",
     "hash_secret",
     "provider_of",
+    "token_id_of",
 ]

@@ -47,10 +47,11 @@ def _is_signing_secret(text: str) -> str:
     return text
 
 
+SigningSecret = Annotated[str, AfterValidator(_is_signing_secret)]
 Address = Annotated[str, Field(max_length=ADDRESS_MAX, repr=False)]
 # The other side of a webhook checks signatures with it. They are not shown.
 Secrets = Annotated[
-    tuple[Annotated[str, AfterValidator(_is_signing_secret)], ...],
+    tuple[SigningSecret, ...],
     Field(max_length=SECRETS_MAX, repr=False),
 ]
 

@@ -74,16 +74,27 @@ class Checks:
     Attributes:
         has_schedules: Whether every schedule is in the directory. If a file or another
             service says who is on call, nobody here knows which there are.
+        unread: Objects, as `kind/id`, that are written and cannot be read: whoever
+            names them is right.
     """
 
     directory: Directory
     has_schedules: bool = True
+    unread: Collection[str] = ()
 
     def problems(self, kind: ObjectKind, object_id: str) -> list[Problem]:
         """Return all that is wrong with an object; its shape is right already."""
         one = self.directory.objects(kind)[object_id]
 
         return list(self._problems(one))
+
+    def problems_of_target(self, path: str, target: AnyTarget) -> list[Problem]:
+        """Return what is wrong with a target that somebody names."""
+        return list(self._of_target(path, target))
+
+    def problems_of_name(self, path: str, kind: ObjectKind, name: str) -> list[Problem]:
+        """Return what is wrong with the id of an object that somebody names."""
+        return list(self._unknown(path, kind, name))
 
     def problems_of_settings(self) -> list[Problem]:
         """Return what is wrong with what is set for the installation as a whole."""
@@ -186,7 +197,7 @@ class Checks:
                 yield from self._unknown(path, ObjectKind.PLACES, target.id)
             case ChannelsTarget():
                 kinds = {place.kind for place in self.directory.places.values()}
-                if target.id not in kinds:
+                if target.id not in kinds and not self._has_unread(ObjectKind.PLACES):
                     yield _nobody(path, "kind of channel", target.id, kinds)
             case PolicyTarget():
                 yield from self._unknown(path, ObjectKind.POLICIES, target.id)
@@ -208,7 +219,8 @@ class Checks:
         if integration.team is not None:
             yield from self._unknown("team", ObjectKind.TEAMS, integration.team)
         for other in self.directory.integrations.values():
-            if other.id != integration.id and other.key_hash == integration.key_hash:
+            is_same = other.key_hash == integration.key_hash != ""
+            if other.id != integration.id and is_same:
                 problem = f"{other.id!r} has the same key: give each its own"
                 yield Problem(path="key", problem=problem)
 
@@ -222,8 +234,11 @@ class Checks:
 
     def _unknown(self, path: str, kind: ObjectKind, name: str) -> Iterator[Problem]:
         known = self.directory.objects(kind)
-        if name not in known:
+        if name not in known and f"{kind}/{name}" not in self.unread:
             yield _nobody(path, WORDS[kind], name, known)
+
+    def _has_unread(self, kind: ObjectKind) -> bool:
+        return any(key.startswith(f"{kind}/") for key in self.unread)
 
 
 def _nobody(path: str, what: str, name: str, known: Collection[str]) -> Problem:

@@ -84,11 +84,16 @@ class Directory(Record):
     def token_for(self, secret: str) -> Token | None:
         """Return the token with this secret, unless its user is deactivated."""
         token = self.tokens.get(hash_secret(secret))
-        if token is None or token.user is None:
-            return token
+
+        return token if token and self.is_valid(token) else None
+
+    def is_valid(self, token: Token) -> bool:
+        """Tell whether a token opens anything: its user is there, and active."""
+        if token.user is None:
+            return True
         user = self.users.get(token.user)
 
-        return token if user and user.is_active else None
+        return user is not None and user.is_active
 
     def team_of(self, team_id: str | None) -> Team | None:
         """Return a team; None is the default team, if there is one."""

@@ -61,6 +61,19 @@ class Urgency(Record):
     channels: tuple[str, ...] = ()
 
 
+# These always exist. All channels that a person may have at once, or those that make
+# no noise; a person's own rules come first.
+HIGH = Urgency(
+    id="high",
+    name="High Severity",
+    is_important=True,
+    channels=("push", "call", "sms", "email", "webhook", "console"),
+)
+LOW = Urgency(
+    id="low", name="Low Severity", channels=("push", "email", "webhook", "console")
+)
+
+
 class Team(Record):
     """
     Some people, and whom they have on call.

@@ -8,6 +8,12 @@ tests/contract that every adapter passes, the in-memory one too.
 from engine.ports.channels import Channel, DeliveryResult, Notification
 from engine.ports.clock import Clock, Ids
 from engine.ports.configuration import Configuration
+from engine.ports.idempotency import (
+    IdempotencyKeys,
+    KeptAnswer,
+    KeyClaim,
+    KeyUse,
+)
 from engine.ports.mailbox import (
     Answer,
     Mailbox,
@@ -16,6 +22,19 @@ from engine.ports.mailbox import (
     Routed,
     RoutedAcknowledgement,
     RoutedAlert,
+)
+from engine.ports.measures import (
+    UNMEASURED,
+    Backlog,
+    Counted,
+    Counter,
+    Due,
+    Mark,
+    Measures,
+    Series,
+    Span,
+    Spread,
+    Totals,
 )
 from engine.ports.outbox import Delivery, Outbox, Room, UnderWay
 from engine.ports.people import (
@@ -43,25 +62,36 @@ from engine.ports.timers import Timers, Wake
 from engine.ports.upkeep import Audited, Heartbeat, Purged, Repair, Upkeep
 
 __all__ = [
+    "UNMEASURED",
     "Answer",
     "Audited",
+    "Backlog",
     "Channel",
     "Claimed",
     "Clock",
     "Commit",
     "Configuration",
+    "Counted",
+    "Counter",
     "Delivery",
     "DeliveryResult",
+    "Due",
     "Entry",
     "Heartbeat",
+    "IdempotencyKeys",
     "Ids",
     "IncidentReader",
     "IncidentStore",
+    "KeptAnswer",
+    "KeyClaim",
+    "KeyUse",
     "KnownOnCall",
     "Lane",
     "LastKnown",
     "Mail",
     "Mailbox",
+    "Mark",
+    "Measures",
     "Notification",
     "OnCall",
     "OnCallLookup",
@@ -77,9 +107,13 @@ __all__ = [
     "Routed",
     "RoutedAcknowledgement",
     "RoutedAlert",
+    "Series",
+    "Span",
+    "Spread",
     "Stored",
     "Summary",
     "Timers",
+    "Totals",
     "Turn",
     "Turns",
     "UnderWay",

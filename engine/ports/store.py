@@ -1,6 +1,6 @@
 """Incidents, as they are claimed, decided, stored and shown."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from engine.core.incident import Incident, Status
 from engine.core.reasons import Reason
 from engine.errors import UnreadableError
 from engine.ports.mailbox import Routed
+from policies.policy import Snapshot
 
 
 class Lane(StrEnum):
@@ -274,4 +275,18 @@ class IncidentReader(Protocol):
         Raises:
             UnknownIncidentError: If no incident has this id.
         """
+        ...
+
+    async def policies_of(
+        self, incident_id: str, hashes: Collection[str]
+    ) -> Mapping[str, Snapshot]:
+        """
+        Return policy snapshots that events of an incident name, by hash.
+
+        One that is gone, or that this version cannot read, is left out.
+        """
+        ...
+
+    async def holder(self, integration: str, key: str) -> str | None:
+        """Return the id of the open incident with a dedup key; None if none has it."""
         ...

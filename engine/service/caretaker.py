@@ -6,7 +6,7 @@ tells somebody outside that pages go out. It tells them only what it has seen: t
 nothing had got lost, that nothing waits, and that a kick leads to a claim.
 """
 
-from collections import Counter
+from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,17 @@ import anyio
 import structlog
 
 from engine.errors import show_error
-from engine.ports import Clock, Heartbeat, Purged, Repair, Upkeep
+from engine.ports import (
+    UNMEASURED,
+    Clock,
+    Counter,
+    Heartbeat,
+    Mark,
+    Measures,
+    Purged,
+    Repair,
+    Upkeep,
+)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -61,6 +71,7 @@ class Caretaker:
         retention: For how long a closed incident is kept.
         problems: Names what else keeps alerts from being stored.
         heartbeat: Is told once a round, if all is well.
+        measures: Counts what was repaired, and notes when all was looked at.
     """
 
     upkeep: Upkeep
@@ -71,6 +82,12 @@ class Caretaker:
     retention: timedelta
     problems: Callable[[], Awaitable[Sequence[str]]]
     heartbeat: Heartbeat | None = None
+    measures: Measures = UNMEASURED
+
+    def __post_init__(self) -> None:
+        # Known before anything happens, so that the first repair is seen to be one.
+        for repair in Repair:
+            self.measures.add(Counter.REPAIRS, repair, count=0)
 
     async def run(self) -> None:
         """
@@ -101,22 +118,30 @@ class Caretaker:
 
     async def _audit(self, began: datetime) -> bool:
         """Look at everything, and tell of it; False: somebody else does."""
-        repaired: Counter[Repair] = Counter()
+        repaired: Counts[Repair] = Counts()
         audited = await self.upkeep.audit()
-        _log_repairs(audited.repaired)
+        self._tell_of(audited.repaired)
         repaired.update(audited.repaired)
         while audited.after is not None:
             if not await self._wait_until(began + audited.done * ROUND):
                 return False
             audited = await self.upkeep.audit(audited.after)
-            _log_repairs(audited.repaired)
+            self._tell_of(audited.repaired)
             repaired.update(audited.repaired)
         doubts = await self._doubts(repaired, audited.overdue)
         log.info("audit.finished", doubts=doubts, **_named(repaired))
+        self.measures.mark(Mark.AUDIT, self.clock.now())
         if not doubts:
             await self._ping()
 
         return True
+
+    def _tell_of(self, repaired: Mapping[Repair, int]) -> None:
+        """Log and count repairs of one slice: what comes after it may fail."""
+        if repaired:
+            log.warning("audit.repaired", **_named(repaired))
+        for repair, count in repaired.items():
+            self.measures.add(Counter.REPAIRS, repair, count=count)
 
     async def _wait_until(self, at: datetime) -> bool:
         """Keep the upkeep until then; False if another process has it."""
@@ -182,11 +207,6 @@ class Caretaker:
                 break
         if done.count:
             log.info("incidents.purged", old=done.old, early=done.early)
-
-
-def _log_repairs(repaired: Mapping[Repair, int]) -> None:
-    if repaired:
-        log.warning("audit.repaired", **_named(repaired))
 
 
 def _named(repaired: Mapping[Repair, int]) -> dict[str, int]:

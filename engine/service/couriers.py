@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -24,17 +25,22 @@ from engine.directory import Directory
 from engine.errors import TryAgainError, show_error
 from engine.ids import show_incident_id
 from engine.ports import (
+    UNMEASURED,
     Answer,
     Channel,
     Clock,
     Configuration,
+    Counter,
     Delivery,
     DeliveryResult,
     Mailbox,
+    Measures,
     Notification,
     Outbox,
+    Span,
 )
 from engine.service.addresses import Reached, reached
+from engine.service.guests import GuestError, ask, read_result
 from engine.service.settlement import INCIDENTS
 from engine.service.slots import SLOTS, Slots
 from engine.service.turnstile import Turnstile
@@ -53,6 +59,13 @@ DETAIL_LENGTH_MAX = 200
 GONE = DeliveryResult(
     outcome=Outcome.FAILED, detail="the contact method is gone", is_final=True
 )
+# What became of a try, as it is counted; one that never left was suppressed.
+SUPPRESSED = "suppressed"
+OUTCOMES: Mapping[Outcome, str] = {
+    Outcome.SENT: "delivered",
+    Outcome.FAILED: "failed",
+    Outcome.UNKNOWN: "unknown",
+}
 
 
 class Couriers:
@@ -68,6 +81,7 @@ class Couriers:
         clock: Clock,
         slots: int = SLOTS,
         public_url: str | None = None,
+        measures: Measures = UNMEASURED,
     ) -> None:
         self._outbox = outbox
         self._mailbox = mailbox
@@ -75,6 +89,11 @@ class Couriers:
         self._configuration = configuration
         self._clock = clock
         self._public_url = public_url
+        self._measures = measures
+        # Known before anything happens, so that the first failure is seen to be one.
+        for channel in channels:
+            for outcome in (*OUTCOMES.values(), SUPPRESSED):
+                measures.add(Counter.NOTIFICATIONS, channel, outcome, count=0)
         # Word to other incidents goes out like a notification, and to their mailboxes.
         self._slots = Slots([*channels, INCIDENTS], slots)
         # One at a time, so that two claims never share a slot.
@@ -150,6 +169,7 @@ class Couriers:
         directory = await self._configuration.read()
         incident = await self._begin(delivery)
         if incident is None:
+            self._count(delivery, SUPPRESSED)
             return
         result = await self._try(delivery, incident, directory)
         retry_at = self._retry_at(delivery, result)
@@ -164,6 +184,13 @@ class Couriers:
             detail=result.detail,
         )
         await self._finish(delivery, result, retry_at)
+        self._count(delivery, OUTCOMES[result.outcome])
+
+    def _count(self, delivery: Delivery, outcome: str) -> None:
+        """Count a try; word to other incidents is no notification."""
+        channel = delivery.send.channel
+        if channel != INCIDENTS:
+            self._measures.add(Counter.NOTIFICATIONS, channel, outcome)
 
     async def _begin(self, delivery: Delivery) -> Incident | None:
         while True:
@@ -182,13 +209,12 @@ class Couriers:
         if to is None:
             return GONE
         notification = self._notification(delivery, incident, to)
-        try:
-            with anyio.fail_after(SEND_SECONDS_MAX):
-                return await channel.send(notification)
-        except TimeoutError:
-            return DeliveryResult(outcome=Outcome.UNKNOWN, detail="no answer in time")
-        except Exception as error:  # noqa: BLE001 - a channel may be anybody's code
-            return DeliveryResult(outcome=Outcome.FAILED, detail=show_error(error))
+        began_at = self._clock.now()
+        result = await _on(channel, notification)
+        took = self._clock.now() - began_at
+        self._measures.time(Span.SENDING, took, delivery.send.channel)
+
+        return result
 
     async def _tell(self, parent: str, send: Send) -> DeliveryResult:
         """Put word of what an incident did into the mailbox of one attached to it."""
@@ -276,6 +302,18 @@ class Couriers:
                 await self._outbox.renew(self._slots.taken)
             except Exception as error:  # noqa: BLE001 - the sends go on without
                 log.warning("leases.not_renewed", error=show_error(error))
+
+
+async def _on(channel: Channel, notification: Notification) -> DeliveryResult:
+    """Send on a channel that may be anybody's: whatever it does is an outcome."""
+    try:
+        return read_result(
+            await ask(partial(channel.send, notification), SEND_SECONDS_MAX)
+        )
+    except TimeoutError:
+        return DeliveryResult(outcome=Outcome.UNKNOWN, detail="no answer in time")
+    except GuestError as error:
+        return DeliveryResult(outcome=Outcome.FAILED, detail=str(error))
 
 
 def _log_left(delivery: Delivery, error: Exception) -> None:

@@ -1,15 +1,23 @@
 """The engine: takes in alerts, obeys commands, drains what is due."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import anyio
 import structlog
 
-from engine.core.events import Attached, ChildAttached, Command
+from engine.core.effects import Following
+from engine.core.events import (
+    Attached,
+    ChildAttached,
+    ChildDetached,
+    Command,
+    Detached,
+    ParentMoved,
+)
 from engine.core.incident import Decision, Incident
-from engine.core.reasons import Reason
 from engine.errors import (
     ContendedError,
     EngineError,
@@ -19,12 +27,14 @@ from engine.errors import (
 )
 from engine.ids import show_incident_id
 from engine.ports import (
+    UNMEASURED,
     Claimed,
     Clock,
     Configuration,
     IncidentStore,
     Lane,
     Mailbox,
+    Measures,
     Receipt,
     Routed,
     Stored,
@@ -64,6 +74,7 @@ class Engine:
 
     Attributes:
         channels: Those that this installation can send on.
+        measures: Counts what came of what was stored.
         look_ahead: How far ahead of its time a timer may be claimed. Zero on a
             clock that a test moves by hand.
         claimed_at: When a claim last came back, with incidents or without.
@@ -77,6 +88,7 @@ class Engine:
     turns: Turns
     channels: frozenset[str]
     look_ahead: timedelta = LOOK_AHEAD
+    measures: Measures = UNMEASURED
     claimed_at: datetime | None = field(default=None, init=False)
     _directions: Directions | None = field(default=None, init=False)
 
@@ -143,17 +155,57 @@ class Engine:
         Make an incident a part of another one.
 
         The parent learns of it first: one that tells an incident that was not attached
-        after all does no harm, one that does not tell would.
+        after all does no harm, one that does not tell would. One that is over adopts
+        nobody; if it ends just now, what it tells may come too soon, so it is looked at
+        once more.
 
         Raises:
             UnknownIncidentError: If there is no such incident, or no such parent.
         """
-        adopts = ChildAttached(at=command.at, id=command.id, child=incident_id)
-        adopted = await self.obey(command.parent, adopts)
-        if adopted.reason not in {Reason.ATTACHED, Reason.REPEATED_COMMAND}:
-            return adopted
+        child = await self.find(incident_id)
+        if _may_be_attached(child):
+            adopts = ChildAttached(at=command.at, id=command.id, child=incident_id)
+            adopted = await self.obey(command.parent, adopts)
+            if incident_id not in adopted.incident.children or _is_over(adopted):
+                return Decision(incident=child, reason=adopted.reason)
+        attached = await self.obey(incident_id, command)
+        parent = await self.find(command.parent)
+        if attached.incident.parent != parent.id or parent.status.is_open:
+            return attached
 
-        return await self.obey(incident_id, command)
+        return await self._follow(attached, parent, command)
+
+    async def detach(self, incident_id: str, command: Detached) -> Decision:
+        """
+        Make an incident stand alone again, and let its parent know.
+
+        Raises:
+            UnknownIncidentError: If there is no such incident.
+        """
+        parent = (await self.find(incident_id)).parent
+        detached = await self.obey(incident_id, command)
+        if parent is not None:
+            leaves = ChildDetached(at=command.at, id=command.id, child=incident_id)
+            # A parent that is purged has nobody to tell any more.
+            with suppress(UnknownIncidentError):
+                await self.obey(parent, leaves)
+
+        return detached
+
+    async def _follow(
+        self, attached: Decision, parent: Incident, command: Attached
+    ) -> Decision:
+        """Resolve what was attached just when its parent ended."""
+        moved = ParentMoved(
+            at=command.at,
+            id=f"{command.id}.followed",
+            what=Following.RESOLVE,
+            by=parent.resolved_by or "",
+            parent=parent.id,
+        )
+        followed = await self.obey(attached.incident.id, moved)
+
+        return Decision(incident=followed.incident, reason=attached.reason)
 
     async def drain(self, lane: Lane, stored: Callable[[], None] = _nothing) -> bool:
         """
@@ -212,10 +264,11 @@ class Engine:
             await self._end_idle([one for one in settled if not one.has_news])
             moved = [one for one in settled if one.has_news]
             outcomes = await self.store.commit([one.commit() for one in moved])
+            stored_at = self.clock.now()
             lost = []
             for settlement, stored in zip(moved, outcomes, strict=True):
                 if stored is Stored.DONE:
-                    settlement.act()
+                    settlement.act(stored_at, self.measures)
                 elif stored in DECIDED_AGAIN:
                     lost.append(settlement.claimed.incident_id)
                 elif stored is Stored.REFUSED:
@@ -284,7 +337,7 @@ class Engine:
             return Stored.DONE
         [stored] = await self.store.commit([settlement.commit()])
         if stored is Stored.DONE:
-            settlement.act()
+            settlement.act(self.clock.now(), self.measures)
 
         return stored
 
@@ -298,6 +351,17 @@ class Engine:
                 error=str(error),
             )
             return None
+
+
+def _may_be_attached(incident: Incident) -> bool:
+    """Whether it stands alone; one that does not says itself why it cannot be."""
+    is_alone = incident.parent is None and not incident.children
+
+    return is_alone and incident.status.is_open
+
+
+def _is_over(decision: Decision) -> bool:
+    return not decision.incident.status.is_open
 
 
 def _time_of(claimed: Claimed) -> datetime:

@@ -10,6 +10,7 @@ somebody who was on call an hour ago is better than nobody.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -29,6 +30,7 @@ from engine.ports import (
     OnCall,
     OnCallLookup,
 )
+from engine.service.guests import GuestError, ask, read_on_call
 from policies.targets import Target
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -214,12 +216,13 @@ class LookUps:
     ) -> OnCall | Failed:
         """Ask; whatever goes wrong there harms nobody else."""
         try:
-            with anyio.fail_after(seconds_max):
-                return await self._lookup.who(target, at)
+            return read_on_call(
+                await ask(partial(self._lookup.who, target, at), seconds_max)
+            )
         except TimeoutError:
             problem = f"no answer in {seconds_max:g} s"
-        except Exception as error:  # noqa: BLE001 - a look-up may be anybody's code
-            problem = show_error(error)
+        except GuestError as error:
+            problem = str(error)
         log.warning("look_up.failed", target=str(target), error=problem)
 
         return Failed(problem=problem)

@@ -27,6 +27,7 @@ from engine.core.effects import (
     Withdraw,
 )
 from engine.core.events import (
+    Acknowledged,
     AlertsReceived,
     Command,
     DeliveryReported,
@@ -39,7 +40,17 @@ from engine.core.reasons import Reason
 from engine.core.running import TELL_PAGE
 from engine.directory import WEBHOOKS
 from engine.ids import show_incident_id
-from engine.ports import Claimed, Commit, Entry, Mail, Routed, RoutedAlert
+from engine.ports import (
+    Claimed,
+    Commit,
+    Counter,
+    Entry,
+    Mail,
+    Measures,
+    Routed,
+    RoutedAlert,
+    Span,
+)
 from engine.service.addresses import with_provider
 from engine.service.directions import Directions, Unanswered
 from engine.service.responders import PLACE
@@ -68,6 +79,7 @@ class Settlement:
             taken in one go.
         owed_since: Since when what runs now was due, if it runs late; of several timers
             that do, the first one's.
+        ran: When each timer that ran was due.
     """
 
     claimed: Claimed
@@ -90,6 +102,8 @@ class Settlement:
     follow_ups: list[Routed] = field(default_factory=list[Routed])
     unanswered: list[Unanswered] = field(default_factory=list[Unanswered])
     wanted: TakeTurn | None = None
+    ran: list[datetime] = field(default_factory=list[datetime])
+    _answered_after: timedelta | None = None
     _moves: list[tuple[Status, Reason]] = field(
         default_factory=list[tuple[Status, Reason]]
     )
@@ -104,6 +118,8 @@ class Settlement:
         """
         assert self.incident is not None
         decision = decide(self.incident, event, snapshot)
+        if isinstance(event, Acknowledged) and _is_taken(self.incident, decision):
+            self._answered_after = event.at - self.incident.opened_at
         await self._take(event, decision)
 
         return decision.reason
@@ -125,9 +141,10 @@ class Settlement:
         """Whether alerts that fire from here on belong to another incident."""
         return self.incident is not None and not self.incident.status.is_open
 
-    def act(self) -> None:
+    def act(self, stored_at: datetime, measures: Measures) -> None:
         """Do what follows once all of it is stored: tell the log, ask outside."""
         self._log_moves()
+        self._measure(stored_at, measures)
         for unanswered in self.unanswered:
             self.directions.ask(self.claimed.incident_id, unanswered)
 
@@ -145,6 +162,16 @@ class Settlement:
                 PUBLISHED[notice],
                 incident_id=show_incident_id(self.claimed.incident_id),
             )
+
+    def _measure(self, stored_at: datetime, measures: Measures) -> None:
+        """Count what came of it: only now, for what is not stored has not happened."""
+        for due in self.ran:
+            measures.time(Span.LATENESS, stored_at - due)
+        if self._answered_after is not None:
+            measures.time(Span.ANSWER, self._answered_after)
+        exhausted = self._published.count(Notice.EXHAUSTED)
+        if exhausted:
+            measures.add(Counter.EXHAUSTED, count=exhausted)
 
     def commit(self) -> Commit:
         """Return what is to be stored."""
@@ -251,6 +278,19 @@ class Settlement:
                 caused_by_timer=True,
             )
         )
+
+
+def _is_taken(before: Incident, decision: Decision) -> bool:
+    """
+    Tell whether an acknowledgement is somebody's answer to the incident as it opened.
+
+    Not if it was taken already, or given back since: that time is not one of waiting.
+    An alert that starts it again does so because nobody has answered yet.
+    """
+    is_first = before.start == 1 or before.started_again_at is not None
+    was_taken = before.status is Status.ACKNOWLEDGED
+
+    return decision.reason is Reason.ACKNOWLEDGED and is_first and not was_taken
 
 
 def _not_configured(call: CallWebhook) -> DeliveryReported:

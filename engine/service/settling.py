@@ -101,6 +101,8 @@ async def _wake(settlement: Settlement, at: datetime) -> None:
     """Run the timer that is due, as of its time or, if that is long ago, of now."""
     assert settlement.incident is not None
     due = settlement.not_before = settlement.incident.next_due
+    if due is not None:
+        settlement.ran.append(due)
     if due is not None and due < at:
         settlement.owed_since = settlement.owed_since or due
     elif due != settlement.incident.last_at:

@@ -718,6 +718,29 @@ class TestReader:
 
         assert [an_entry(), *entries] == list(history)
 
+    async def test_policies(self, backend: Backend) -> None:
+        """The policies that an incident walked are shown, by hash; others are not."""
+        claimed = await an_open_one(backend)
+        assert claimed.incident
+        snapshot = claimed.incident.snapshot
+        found = await backend.another().reader.policies_of(
+            claimed.incident_id, [snapshot.hash, "0" * 32]
+        )
+
+        assert {snapshot.hash: snapshot} == found
+
+    async def test_holder(self, backend: Backend) -> None:
+        """The key of an open incident leads to it; nobody's and a closed one's do not."""
+        claimed = await an_open_one(backend)
+        assert claimed.incident
+        name = (claimed.incident.integration, claimed.incident.key)
+        held = await backend.reader.holder(*name)
+        await closed_one(backend, claimed)
+
+        assert claimed.incident_id == held
+        assert None is await backend.reader.holder(*name)
+        assert None is await backend.reader.holder(name[0], "another")
+
     @pytest.mark.parametrize("is_unread", [True, False])
     async def test_no_history(self, backend: Backend, *, is_unread: bool) -> None:
         """What was never opened has no history."""

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from engine.codec import (
     DEFLATE_OVER_BYTES,
     WINDOW_BITS,
+    decode_answer,
     decode_directory,
     decode_entry,
     decode_history,
@@ -27,6 +28,7 @@ from engine.codec import (
     decode_send,
     decode_snapshot,
     decode_summary,
+    encode_answer,
     encode_directory,
     encode_entry,
     encode_history,
@@ -46,7 +48,7 @@ from engine.core.incident import Incident
 from engine.core.reasons import Reason
 from engine.directory import Directory, Integration, Place, Team, User, UserGroup
 from engine.errors import UnreadableError
-from engine.ports import Entry, Routed, Summary
+from engine.ports import Entry, KeptAnswer, Routed, Summary
 from policies.policy import Policy, Repeat, Snapshot
 from policies.steps import LENIENT, NotifyStep, UnknownStep, WaitStep
 from policies.targets import AnyTarget, target_of
@@ -164,6 +166,13 @@ def test_incident(incident: Incident, alerts: dict[str, AlertRecord]) -> None:
 
     assert whole == decode_incident(written, PLAIN, alerts)
     assert PLAIN.hash == snapshot_hash(written)
+
+
+@given(values(KeptAnswer))
+@unhurried
+def test_kept_answer(answer: KeptAnswer) -> None:
+    """What a request was answered with is read as it was written."""
+    assert answer == decode_answer(encode_answer(answer))
 
 
 @given(values(Send), values(AlertRecord), values(Summary))

@@ -8,7 +8,15 @@ import pytest
 from structlog.testing import capture_logs
 from typing_extensions import override
 
-from engine.core.events import Acknowledged
+from engine.core.events import (
+    Acknowledged,
+    Attached,
+    ChildAttached,
+    Command,
+    Detached,
+    Removed,
+    Resolved,
+)
 from engine.core.incident import Status
 from engine.core.reasons import Reason
 from engine.errors import ContendedError, OverloadedError, UnreadableError
@@ -64,6 +72,84 @@ class TestCommands:
 
         assert 31 == store.commits
         assert Status.TRIGGERED is (await driver.incident("db")).status
+
+
+class TestAttaching:
+    """What becomes of two incidents when one is made a part of the other."""
+
+    async def test_again(self) -> None:
+        """If whoever attached it died halfway, the next one attaches it all the same."""
+        driver, child, parent = await two()
+        await driver.engine.obey(
+            parent, ChildAttached(at=driver.clock.now(), id="died", child=child)
+        )
+
+        assert Reason.ATTACHED is await driver.attach("child", "parent")
+        assert parent == (await driver.incident("child")).parent
+
+    async def test_parent_ends(self) -> None:
+        """If the parent ends meanwhile, what is attached to it ends with it."""
+
+        class Ending(Stubborn):
+            @override
+            async def commit(self, commits: Sequence[Commit]) -> Sequence[Stored]:
+                self.commits += 1
+                if self.commits == 2:
+                    command = Resolved(at=driver.clock.now(), id="end", by="carol")
+                    await driver.engine.obey(parent, command)
+                return await self.driver.store.commit(commits)
+
+        driver, child, parent = await two()
+        driver.engine.store = Ending(driver)
+        command = Attached(at=driver.clock.now(), id="c", by="alice", parent=parent)
+        decision = await driver.engine.attach(child, command)
+
+        assert Reason.ATTACHED is decision.reason
+        assert (Status.RESOLVED, "carol") == (
+            decision.incident.status,
+            decision.incident.resolved_by,
+        )
+
+    @pytest.mark.parametrize("command", [Resolved, Removed])
+    async def test_over(self, command: type[Command]) -> None:
+        """One that is over neither is attached nor has anything attached to it."""
+        driver, _, parent = await two()
+        await driver.command("child", command, by="bob")
+
+        assert Reason.LATE is await driver.attach("child", "parent")
+        assert Reason.LATE is await driver.attach("parent", "child")
+        assert () == (await driver.incident("parent")).children
+        assert None is (await driver.incident("parent")).parent
+        assert parent == (await driver.incident("parent")).id
+
+    async def test_one_parent(self) -> None:
+        """One that is attached is not attached to another one too."""
+        driver, _, _ = await two()
+        await driver.alert("third", "third", fires=True)
+        await driver.attach("child", "parent")
+
+        assert Reason.IS_ATTACHED is await driver.attach("child", "third")
+        assert () == (await driver.incident("third")).children
+
+    async def test_detached(self) -> None:
+        """One that is detached is no part of the other any more, on either side."""
+        driver, child, _ = await two()
+        await driver.attach("child", "parent")
+        command = Detached(at=driver.clock.now(), id="d", by="alice")
+        decision = await driver.engine.detach(child, command)
+
+        assert Reason.DETACHED is decision.reason
+        assert None is (await driver.incident("child")).parent
+        assert () == (await driver.incident("parent")).children
+
+    async def test_detached_from_nothing(self) -> None:
+        """One that stands alone stays so."""
+        driver, child, _ = await two()
+        command = Detached(at=driver.clock.now(), id="d", by="alice")
+
+        assert (
+            Reason.NOT_APPLICABLE is (await driver.engine.detach(child, command)).reason
+        )
 
 
 class TestParked:
@@ -234,6 +320,15 @@ async def triggered() -> Driver:
     await driver.alert("db", "db", fires=True)
 
     return driver
+
+
+async def two() -> tuple[Driver, str, str]:
+    """Return a driver of two open incidents, and their ids: child and parent."""
+    driver = Driver(PAGE_ALICE)
+    for name in ("child", "parent"):
+        await driver.alert(name, name, fires=True)
+
+    return driver, driver.incidents["child"], driver.incidents["parent"]
 
 
 async def damaged(

@@ -16,7 +16,9 @@ VARIABLES = [
     ("PORT", "9090", "port", 9090),
     ("RUNG_HOST", "::1", "host", "::1"),
     ("RUNG_DATA_DIR", "data/rung", "data_dir", Path("data/rung")),
+    ("RUNG_CONFIG_DIR", "config", "config_dir", Path("config")),
     ("RUNG_ON_CALL_FILE", "on_call.yaml", "on_call_file", Path("on_call.yaml")),
+    ("RUNG_ON_CALL", "rota", "on_call", "rota"),
     ("RUNG_PUBLIC_URL", "https://rung", "public_url", "https://rung"),
     ("RUNG_LOG_LEVEL", "warning", "log_level", LogLevel.WARNING),
     ("RUNG_LOG_FORMAT", "console", "log_format", LogFormat.CONSOLE),
@@ -65,7 +67,9 @@ def test_defaults() -> None:
         "port": 8080,
         "host": "127.0.0.1",
         "data_dir": Path(".rung"),
+        "config_dir": None,
         "on_call_file": None,
+        "on_call": None,
         "public_url": None,
         "log_level": LogLevel.INFO,
         "log_format": LogFormat.JSON,
@@ -126,6 +130,16 @@ def test_bounds(name: str, value: str, attribute: str) -> None:
         ("RUNG_RETENTION", "59m"),
         ("RUNG_REPLICAS", "-1"),
         ("RUNG_HEARTBEAT_URL", "foo"),
+        ("RUNG_PUBLIC_URL", "rung.example.com"),
+        ("RUNG_PUBLIC_URL", "ftp://rung.example.com"),
+        ("RUNG_PUBLIC_URL", "https://"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com/?a=b"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com/#a"),
+        ("RUNG_PUBLIC_URL", "https://user:hush@rung.example.com"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com//a"),
+        ("RUNG_PUBLIC_URL", "https://rung example.com"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com\n"),
+        ("RUNG_PUBLIC_URL", "https://rung.example.com:port"),
         ("RUNG_HEARTBEAT_URL", "ftp://host/1"),
         ("RUNG_REPLICAS", "10"),
         ("RUNG_RETENTION", "a month"),
@@ -141,6 +155,20 @@ def test_refused(name: str, value: str) -> None:
 
     assert line.startswith(f"{name}: ")
     assert line.endswith("; correct it or unset it")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("https://rung.example.com/", "https://rung.example.com"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("https://[2001:db8::1]:8443/a/rung/", "https://[2001:db8::1]:8443/a/rung"),
+        ("HTTPS://Rung.example.com", "HTTPS://Rung.example.com"),
+    ],
+)
+def test_public_url(given: str, expected: str) -> None:
+    """Links begin with it; a proxy may have us below a path."""
+    assert expected == Settings.from_environment({"RUNG_PUBLIC_URL": given}).public_url
 
 
 def test_networks_that_are_none() -> None:
@@ -197,3 +225,26 @@ def test_misspelt() -> None:
     }
 
     assert ["RUNG_REPLICA"] == Settings.unknown_in(environment)
+
+
+def test_two_look_ups() -> None:
+    """Only one can say who is on call; both names are told, and neither value."""
+    problem = refusal(RUNG_ON_CALL="rota", RUNG_ON_CALL_FILE="on_call.yaml")
+
+    assert (
+        "RUNG_ON_CALL and RUNG_ON_CALL_FILE both say who is on call: unset one"
+        == str(problem)
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, True),
+        ({"RUNG_ON_CALL": "rota"}, False),
+        ({"RUNG_ON_CALL_FILE": "on_call.yaml"}, False),
+    ],
+)
+def test_whose_schedules(environment: dict[str, str], expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """Which schedules there are is known only as long as the directory has them."""
+    assert expected is Settings.from_environment(environment).has_schedules

@@ -1,15 +1,21 @@
 """Stand-ins for the ports that the web uses; the core behind them is the real one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 from typing_extensions import override
 
-from engine.adapters.memory import MemoryRejectedEvents
+from engine.adapters.memory import (
+    ManualClock,
+    MemoryIdempotencyKeys,
+    MemoryRejectedEvents,
+    MemoryTotals,
+)
 from engine.core.alerts import Alert, AlertStatus
-from engine.core.events import Command, Opened
+from engine.core.effects import Comment
+from engine.core.events import Attached, Command, Detached, Opened
 from engine.core.incident import Decision, Incident, Status
 from engine.core.machine import decide, open_incident
 from engine.directory import (
@@ -24,8 +30,9 @@ from engine.directory import (
 from engine.errors import UnknownIncidentError
 from engine.ids import mint
 from engine.ports import (
-    Clock,
+    Backlog,
     Configuration,
+    Due,
     Entry,
     Ids,
     IncidentReader,
@@ -36,9 +43,11 @@ from engine.ports import (
     RoutedAlert,
     Summary,
 )
+from engine.service import Administration, Tally
 from policies.policy import Policy, Snapshot
 from policies.steps import NotifyStep
 from policies.targets import UserTarget
+from workers.bootstrap import judge_address
 from workers.web.app import Check, WebContext
 
 NOW = datetime(2026, 11, 22, 0, 41, 10, 500_000, tzinfo=UTC)
@@ -154,6 +163,10 @@ class FakeEngine:
     failure: Exception | None = None
     held_up: anyio.Event | None = None
     posting: Posting = Posting.OPENED
+    channels: frozenset[str] = frozenset({"console", "webhook"})
+    histories: dict[str, tuple[Entry, ...]] = field(
+        default_factory=dict[str, tuple[Entry, ...]]
+    )
 
     async def ingest(self, notices: Sequence[Routed]) -> Sequence[Receipt]:
         """Note the alerts; each key opens an incident."""
@@ -175,8 +188,21 @@ class FakeEngine:
         decision = decide(await self.find(incident_id), command)
         self.commands.append(command)
         self.incidents[incident_id] = decision.incident
+        if decision.reason.is_recorded:
+            said = tuple(one for one in decision.effects if isinstance(one, Comment))
+            entry = Entry(event=command, reason=decision.reason, comments=said)
+            known = self.histories.get(incident_id, ())
+            self.histories[incident_id] = (*known, entry)
 
         return decision
+
+    async def attach(self, incident_id: str, command: Attached) -> Decision:
+        """Decide it of the child alone."""
+        return await self.obey(incident_id, command)
+
+    async def detach(self, incident_id: str, command: Detached) -> Decision:
+        """Decide it of the child alone."""
+        return await self.obey(incident_id, command)
 
     async def find(self, incident_id: str) -> Incident:
         """Return an incident."""
@@ -195,6 +221,10 @@ class FakeReader(IncidentReader):
     listed: list[Summary] = field(default_factory=list[Summary])
     histories: dict[str, tuple[Entry, ...]] = field(
         default_factory=dict[str, tuple[Entry, ...]]
+    )
+    policies: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
+    holders: dict[tuple[str, str], str] = field(
+        default_factory=dict[tuple[str, str], str]
     )
     asked: list[frozenset[Status]] = field(default_factory=list[frozenset[Status]])
 
@@ -223,13 +253,31 @@ class FakeReader(IncidentReader):
 
         return self.histories[incident_id]
 
+    @override
+    async def policies_of(
+        self, incident_id: str, hashes: Collection[str]
+    ) -> Mapping[str, Snapshot]:
+        return {hashed: self.policies[hashed] for hashed in hashes}
+
+    @override
+    async def holder(self, integration: str, key: str) -> str | None:
+        return self.holders.get((integration, key))
+
 
 @dataclass(slots=True)
 class FakeConfiguration(Configuration):
-    """A directory that a test can change, or take away."""
+    """
+    A directory that a test can change, or take away.
+
+    Attributes:
+        meddling: What somebody else changes right before each change, the last first.
+    """
 
     directory: Directory = field(default_factory=a_directory)
     failure: Exception | None = None
+    meddling: list[Mapping[str, object]] = field(
+        default_factory=list[Mapping[str, object]]
+    )
 
     @override
     async def read(self) -> Directory:
@@ -248,24 +296,15 @@ class FakeConfiguration(Configuration):
 
     @override
     async def change(self, before: Directory, after: Directory) -> bool:
+        if self.meddling:
+            update = {**self.meddling.pop(), "version": self.directory.version + 1}
+            self.directory = self.directory.model_copy(update=update)
         if before.version != (await self.latest()).version:
             return False
         version = before.version + 1
         self.directory = after.model_copy(update={"version": version})
 
         return True
-
-
-class StoppedClock(Clock):
-    """It is always the same time."""
-
-    @override
-    def now(self) -> datetime:
-        return NOW
-
-    @override
-    async def sleep_until(self, at: datetime) -> None:
-        raise NotImplementedError
 
 
 class CountedIds(Ids):
@@ -296,6 +335,21 @@ class FakeCheck:
 
 
 @dataclass(slots=True)
+class FakeBacklog(Backlog):
+    """So much waits as a test says."""
+
+    waits: Due = field(default_factory=lambda: Due(count=0, overdue=0))
+    failure: Exception | None = None
+
+    @override
+    async def due(self, longer: timedelta) -> Due:
+        if self.failure:
+            raise self.failure
+
+        return self.waits
+
+
+@dataclass(slots=True)
 class World:
     """Everything around one web app, for a test to set and to look at."""
 
@@ -303,8 +357,18 @@ class World:
     reader: FakeReader = field(default_factory=FakeReader)
     configuration: FakeConfiguration = field(default_factory=FakeConfiguration)
     rejected_events: MemoryRejectedEvents = field(default_factory=MemoryRejectedEvents)
+    clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
+    idempotency: MemoryIdempotencyKeys = field(init=False)
     checks: list[FakeCheck] = field(default_factory=lambda: [FakeCheck()])
     checks_failure: Exception | None = None
+    totals: MemoryTotals = field(default_factory=MemoryTotals)
+    backlog: FakeBacklog = field(default_factory=FakeBacklog)
+    tally: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.idempotency = MemoryIdempotencyKeys(self.clock)
+        self.engine.histories = self.reader.histories
+        self.tally = Tally(self.totals, "here")
 
     async def look(self) -> Sequence[Check]:
         """Run the checks."""
@@ -313,17 +377,28 @@ class World:
 
         return self.checks
 
+    def judge(self, channel: str, address: str) -> str | None:
+        """Judge an address as the installation does that allows nothing internal."""
+        return judge_address(channel, address)
+
     def context(self, **changes: object) -> WebContext:
         """Return the context of the app under test."""
         values: Mapping[str, object] = {
             "engine": self.engine,
             "reader": self.reader,
             "configuration": self.configuration,
-            "clock": StoppedClock(),
+            "administration": Administration(
+                configuration=self.configuration, judge_address=self.judge
+            ),
+            "idempotency": self.idempotency,
+            "clock": self.clock,
             "ids": CountedIds(),
             "rejected_events": self.rejected_events,
             "checks": self.look,
             "version": VERSION,
+            "measures": self.tally,
+            "totals": self.totals,
+            "backlog": self.backlog,
             **changes,
         }
 

@@ -1,5 +1,7 @@
 """The native API: incidents are listed, shown, acknowledged and resolved."""
 
+from datetime import timedelta
+
 import httpx2
 import pytest
 
@@ -41,23 +43,38 @@ async def test_show(client: httpx2.AsyncClient, written: str) -> None:
     """An incident is shown, whether its id is written with its prefix or without."""
     answer = await client.get(f"/v1/incidents/{written}", headers=READER)
 
-    expected = {
+    expected: dict[str, object] = {
         "id": SHOWN_ID,
         "title": "disk full",
+        "kind": "incident",
         "status": "triggered",
+        "severity": "critical",
         "integration": "prometheus",
         "dedup_key": "f1",
         "policy": "default",
+        "team": None,
         "alert_count": 1,
         "firing_count": 1,
         "metadata": {"severity": ["critical"]},
+        "references": {},
         "opened_at": "2026-11-22T00:41:10.500000Z",
         "next_due_at": "2026-11-22T00:41:10.500000Z",
         "acknowledged_at": None,
         "acknowledged_by": None,
+        "snoozed_by": None,
+        "snoozed_until": None,
+        "returns_at": None,
         "exhausted_at": None,
         "resolved_at": None,
         "resolved_by": None,
+        "parent": None,
+        "children": [],
+        "links": {
+            "self": f"/v1/incidents/{SHOWN_ID}",
+            "timeline": f"/v1/incidents/{SHOWN_ID}/timeline",
+            "history": f"/v1/incidents/{SHOWN_ID}/history",
+            "comments": f"/v1/incidents/{SHOWN_ID}/comments",
+        },
     }
 
     assert 200 == answer.status_code
@@ -183,7 +200,7 @@ async def test_resolve_twice(client: httpx2.AsyncClient) -> None:
 
 
 async def test_idempotency_key(client: httpx2.AsyncClient, world: World) -> None:
-    """A command that is sent again with its key is the same command, and answers alike."""
+    """Also when its answer is forgotten, a command with its key is the same command."""
     headers = {**ALICE, "Idempotency-Key": "k1"}
     first = await client.post(ACKNOWLEDGE, headers=headers)
     [command] = world.engine.commands
@@ -192,6 +209,7 @@ async def test_idempotency_key(client: httpx2.AsyncClient, world: World) -> None
         Entry(event=said, reason=Reason.COMMENTED),
         Entry(event=command, reason=Reason.ACKNOWLEDGED),
     )
+    world.clock.advance(timedelta(days=1))
     again = await client.post(ACKNOWLEDGE, headers=headers)
 
     assert 200 == again.status_code
@@ -202,6 +220,7 @@ async def test_idempotency_key_of_old(client: httpx2.AsyncClient, world: World) 
     """One that history does not know says that it is a repeated command."""
     headers = {**ALICE, "Idempotency-Key": "k1"}
     await client.post(ACKNOWLEDGE, headers=headers)
+    world.clock.advance(timedelta(days=1))
     world.reader.histories[INCIDENT_ID] = ()
     again = await client.post(ACKNOWLEDGE, headers=headers)
 
@@ -211,14 +230,12 @@ async def test_idempotency_key_of_old(client: httpx2.AsyncClient, world: World) 
 async def test_idempotency_key_names_one_command(
     client: httpx2.AsyncClient, world: World
 ) -> None:
-    """The same key with another command, or from another caller, is another command."""
+    """The same key from another caller names another command."""
     key = {"Idempotency-Key": "k1"}
     await client.post(ACKNOWLEDGE, headers={**ALICE, **key})
     await client.post(ACKNOWLEDGE, headers={**WRITER, **key})
-    answer = await client.post(RESOLVE, headers={**ALICE, **key})
 
-    assert "resolved" == answer.json()["status"]
-    assert 3 == len({command.id for command in world.engine.commands})
+    assert 2 == len({command.id for command in world.engine.commands})
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])

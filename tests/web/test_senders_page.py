@@ -15,7 +15,7 @@ from tests.web.fakes import ADMIN_SECRET, World
 from tests.web.senders import KEYS, with_all_senders
 from workers.web.context import BODY_BYTES_MAX
 from workers.web.ingest import generic, grafana, pagerduty
-from workers.web.ingest.addresses import SENDERS
+from workers.web.ingest.addresses import SENDERS, path_of
 from workers.web.ingest.pagerduty_events import LABELS
 from workers.web.ingest.texts import FIRING, RESOLVED, status_of
 
@@ -143,3 +143,11 @@ def test_limit() -> None:
     """The limit that is named is the one there is."""
     assert 1 << 20 == BODY_BYTES_MAX
     assert "`RUNG_BODY_BYTES_MAX`, 1 MiB" in PAGE
+
+
+@pytest.mark.parametrize("source", sorted(KEYS))
+def test_address_of_a_new_integration(source: str) -> None:
+    """Who makes an integration is told the address that the page names."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| `POST ([^`]+)` \|", PAGE, re.MULTILINE))
+
+    assert rows[source].replace("{key}", "secret") == path_of(source, "secret")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import events, processes
+from workers.cli import checking, configuring, events, processes, routing, tokens
 from workers.cli.common import version as version_of_rung
 
 app = typer.Typer(
@@ -19,6 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(processes.app)
+app.add_typer(configuring.app)
+app.add_typer(tokens.app, name="token")
+app.add_typer(checking.app)
+app.add_typer(routing.app, name="route")
 app.add_typer(events.app, name="event")
 
 

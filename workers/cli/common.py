@@ -66,7 +66,7 @@ def redis_url(settings: "Settings", *, is_quiet: bool = False) -> Iterator[str]:
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what may well happen into one line on standard error and an exit code."""
-    from engine.errors import EngineError
+    from engine.errors import CallerError, EngineError
     from workers.demo import SecretsError
     from workers.redis_server import EmbeddedRedisError
     from workers.settings import SettingsError
@@ -74,6 +74,8 @@ def explained() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
+        fail(str(error), USAGE)
+    except CallerError as error:
         fail(str(error), USAGE)
     except (EngineError, EmbeddedRedisError, SecretsError) as error:
         fail(str(error), MISSING)
@@ -100,15 +102,30 @@ def on_store(work: Callable[["Installation"], Awaitable[T]]) -> T:
 async def _connected(
     settings: "Settings", url: str, work: Callable[["Installation"], Awaitable[T]]
 ) -> T:
-    import anyio
-
-    from engine.errors import StoreUnavailableError
     from workers.bootstrap import connect
 
     async with connect(settings, url) as installation, installation.look_ups:
-        with anyio.move_on_after(STORE_SECONDS_MAX) as waiting:
-            await installation.prepare()
-        if waiting.cancelled_caught:
-            message = "Redis does not answer: check REDIS_URL, or start it"
-            raise StoreUnavailableError(message)
-        return await work(installation)
+        try:
+            return await _prepared(installation, work)
+        except Exception as error:  # noqa: BLE001 - raised below, as it is
+            # In here, the task group of look-ups would put it into a group.
+            problem = error
+    raise problem
+
+
+async def _prepared(
+    installation: "Installation", work: Callable[["Installation"], Awaitable[T]]
+) -> T:
+    import anyio
+
+    from engine.errors import StoreUnavailableError
+
+    with anyio.move_on_after(STORE_SECONDS_MAX) as waiting:
+        await installation.prepare()
+    if waiting.cancelled_caught:
+        message = "Redis does not answer: check REDIS_URL, or start it"
+        raise StoreUnavailableError(message)
+    done = await work(installation)
+    await installation.tally.close()
+
+    return done

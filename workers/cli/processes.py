@@ -33,7 +33,11 @@ app = typer.Typer()
 
 @app.command()
 def up() -> None:
-    """Run all in one process, with a Redis of its own unless REDIS_URL is set."""
+    """
+    Run all in one process, with a Redis of its own unless REDIS_URL is set.
+
+    Example: PORT=9090 rung up
+    """
     settings = _settings()
     with _listener(settings.host, settings.port) as listener, explained():
         from workers.demo import first_start
@@ -42,14 +46,14 @@ def up() -> None:
         address = _address(settings, listener)
 
         async def first(installation: "Installation") -> None:
-            lines = await first_start(
-                installation.configuration, settings.data_dir, address
-            )
+            kept = installation.configuration
+            lines = configured or await first_start(kept, settings.data_dir, address)
             # Nobody may be reading it; that must not end what pages people.
             with suppress(OSError):
                 typer.echo("\n".join([f"rung {version()}", *lines]))
 
         with redis_url(settings) as url:
+            configured = _configured(settings, url, address)
             _run(run_up, settings, url, listener, version(), first)
 
 
@@ -59,7 +63,11 @@ def web(
         int | None, typer.Option(min=0, max=65_535, help="Listen here; else PORT.")
     ] = None,
 ) -> None:
-    """Serve HTTP: alerts come in, incidents are shown and taken."""
+    """
+    Serve HTTP: alerts come in, incidents are shown and taken.
+
+    Example: REDIS_URL=redis://localhost:6379/0 rung web --port 9090
+    """
     settings = _settings()
     if port is not None:
         settings = settings.model_copy(update={"port": port})
@@ -72,12 +80,34 @@ def web(
 
 @app.command()
 def worker() -> None:
-    """Escalate: decide what is due and send what is to be sent."""
+    """
+    Escalate: decide what is due and send what is to be sent.
+
+    Example: REDIS_URL=redis://localhost:6379/0 rung worker
+    """
     url = _wanted_redis_url(settings := _settings())
     with explained():
         from workers.processes import run_worker
 
         _run(run_worker, settings, url)
+
+
+def _configured(settings: "Settings", url: str, address: str) -> list[str]:
+    """Apply the files that are set, before anything is served; say how to go on."""
+    if settings.config_dir is None:
+        return []
+    from workers.cli.configuring import configure
+    from workers.demo import configured_start
+    from workers.secret_files import key_file
+
+    applied = configure(settings, url, settings.config_dir)
+    keys = {
+        name: path
+        for name in applied.directory.integrations
+        if (path := key_file(settings.data_dir, name)).exists()
+    }
+
+    return configured_start(applied.directory, settings.data_dir, address, keys)
 
 
 def _run(function: Any, *arguments: object) -> None:

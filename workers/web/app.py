@@ -6,14 +6,13 @@ but the context it is given, the line of requests waiting to be admitted, and wh
 them is still to be kept.
 """
 
-from typing import Any
-
 from fastapi import FastAPI
-from typing_extensions import override
 
-from workers.web import api, health, ingest, problems
+from workers.web import api, docs, health, ingest, metrics, problems
 from workers.web.access import RequestLog, TrailingSlash
 from workers.web.context import Check, Engine, WebContext
+from workers.web.figures import FigureCache
+from workers.web.openapi import RungApp
 
 __all__ = ["Check", "Engine", "WebContext", "create_app"]
 
@@ -23,23 +22,6 @@ under `/v1`. Every error is a problem document (RFC 9457) with a stable `code`.
 """
 
 
-class RungApp(FastAPI):
-    """FastAPI, with our problem document in its OpenAPI description."""
-
-    @override
-    def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        if "Problem" not in schemas:
-            problem = problems.Problem.model_json_schema(
-                ref_template="#/components/schemas/{model}"
-            )
-            schemas.update(problem.pop("$defs", {}))
-            schemas["Problem"] = problem
-
-        return document
-
-
 def create_app(context: WebContext) -> FastAPI:
     """Build the app that serves this context."""
     app = RungApp(
@@ -47,14 +29,24 @@ def create_app(context: WebContext) -> FastAPI:
         version=context.version,
         description=DESCRIPTION,
         redirect_slashes=False,
+        # Their pages load scripts from elsewhere; docs.py serves one of our own.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.context = context
+    app.state.figures = FigureCache(context)
     app.state.admission = ingest.Admission(
         context.ingests_at_once_max, context.patience_seconds
     )
     app.state.rejections = ingest.Rejections(context.rejected_events, context.clock)
     problems.install(app)
-    for router in (health.router, ingest.router, api.router):
+    for router in (
+        health.router,
+        metrics.router,
+        ingest.router,
+        api.router,
+        docs.router,
+    ):
         app.include_router(router)
     app.add_middleware(RequestLog, ids=context.ids)
     # The one added last is outermost.

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from engine.errors import (
+    ConfigurationContendedError,
     ContendedError,
     EngineError,
     KeyTakenError,
@@ -28,11 +29,21 @@ from engine.errors import (
     UnreadableError,
 )
 from engine.ids import MalformedIdError
+from engine.service.object_errors import (
+    AlwaysThereError,
+    InvalidObjectError,
+    LastAdminError,
+    ObjectError,
+    ObjectExistsError,
+    OwnedByFileError,
+    UnknownObjectError,
+)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+FIELD_ERRORS_MAX = 50
 _RETRY_LATER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 _PLACE_OF_PARAMETERS = frozenset({"path", "query", "header", "cookie"})
 
@@ -55,8 +66,28 @@ LOW_SCOPE = Kind(HTTPStatus.FORBIDDEN, "low_scope", "The token may not do this")
 NO_ADDRESS = Kind(
     HTTPStatus.NOT_FOUND, "unknown_ingest_address", "No integration has this address"
 )
+NO_COMMENT = Kind(HTTPStatus.NOT_FOUND, "unknown_comment", "No such comment")
 NO_INCIDENT = Kind(HTTPStatus.NOT_FOUND, "unknown_incident", "No such incident")
 KEY_TAKEN = Kind(HTTPStatus.CONFLICT, "key_taken", "Another incident has the key")
+NO_OBJECT = Kind(HTTPStatus.NOT_FOUND, "unknown_object", "No such object")
+EXISTS = Kind(HTTPStatus.CONFLICT, "already_exists", "There is one already")
+OWNED = Kind(HTTPStatus.CONFLICT, "owned_by_file", "It comes from a file")
+ALWAYS_THERE = Kind(HTTPStatus.CONFLICT, "always_there", "It cannot be removed")
+LAST_ADMIN = Kind(HTTPStatus.CONFLICT, "last_admin_token", "Nobody could change it")
+CHANGED = Kind(
+    HTTPStatus.PRECONDITION_FAILED, "precondition_failed", "It is not as you expect"
+)
+KEY_IN_USE = Kind(
+    HTTPStatus.CONFLICT, "idempotency_key_in_use", "The request is under way"
+)
+KEY_REUSED = Kind(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "idempotency_key_reused",
+    "The key was used for another request",
+)
+ANSWER_NOT_KEPT = Kind(
+    HTTPStatus.CONFLICT, "answer_not_kept", "It was done, its answer is not kept"
+)
 NO_ROUTE = Kind(HTTPStatus.NOT_FOUND, "unknown_path", "No such path")
 NO_METHOD = Kind(
     HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Not by this method"
@@ -82,6 +113,11 @@ STOPPING = Kind(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "This process is sto
 CONTENDED = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "contended", "Others kept moving the incident"
 )
+CONFIGURATION_CONTENDED = Kind(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "configuration_contended",
+    "Others kept changing the configuration",
+)
 UNREADABLE = Kind(
     HTTPStatus.SERVICE_UNAVAILABLE, "unreadable", "What is stored cannot be read here"
 )
@@ -101,6 +137,10 @@ _ENGINE_PROBLEMS: Mapping[type[Exception], tuple[Kind, str]] = {
     ),
     OverloadedError: (OVERLOADED, "Nothing was written. Send it again a little later."),
     ContendedError: (CONTENDED, "Nothing was written. Send it again."),
+    ConfigurationContendedError: (
+        CONFIGURATION_CONTENDED,
+        "Nothing was written. Send it again.",
+    ),
     TryAgainError: (UNAVAILABLE, "Nothing is promised. Send it again a little later."),
     UnclearError: (
         UNCLEAR,
@@ -111,6 +151,15 @@ _ENGINE_PROBLEMS: Mapping[type[Exception], tuple[Kind, str]] = {
         "A newer version wrote it, or it is damaged. Let all processes run the same.",
     ),
     EngineError: (UNEXPECTED, "The log says what happened, under the request id."),
+}
+
+# What these say is for whoever asked.
+_OBJECT_PROBLEMS: Mapping[type[ObjectError], Kind] = {
+    UnknownObjectError: NO_OBJECT,
+    ObjectExistsError: EXISTS,
+    OwnedByFileError: OWNED,
+    AlwaysThereError: ALWAYS_THERE,
+    LastAdminError: LAST_ADMIN,
 }
 
 
@@ -129,6 +178,7 @@ class Problem(BaseModel):
         code: Names the kind of problem; it stays the same over all versions.
         detail: What is wrong this time, and what to do about it.
         errors: The fields that are not valid, if that is the problem.
+        incident_id: The incident that is in the way, if one is.
     """
 
     type: str
@@ -137,6 +187,7 @@ class Problem(BaseModel):
     code: str
     detail: str
     errors: list[FieldError] = []
+    incident_id: str | None = None
 
 
 class ProblemError(Exception):
@@ -149,18 +200,20 @@ class ProblemError(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         errors: Sequence[FieldError] = (),
+        incident_id: str | None = None,
     ) -> None:
         super().__init__(f"{kind.code}: {detail}")
         self.kind = kind
         self.detail = detail
         self.headers = headers or {}
         self.errors = errors
+        self.incident_id = incident_id
 
 
 def install(app: FastAPI) -> None:
     """Make the app answer every error as a problem."""
     for error in (ProblemError, EngineError, HTTPException, RequestValidationError):
-        app.add_exception_handler(error, _answer)
+        app.add_exception_handler(error, answer)
 
 
 def to_response(problem: ProblemError) -> Response:
@@ -175,6 +228,8 @@ def to_response(problem: ProblemError) -> Response:
     }
     if problem.errors:
         document["errors"] = [error.model_dump() for error in problem.errors]
+    if problem.incident_id is not None:
+        document["incident_id"] = problem.incident_id
     is_temporary = kind.status is HTTPStatus.SERVICE_UNAVAILABLE
     headers = {**(_RETRY_LATER if is_temporary else {}), **problem.headers}
 
@@ -183,9 +238,29 @@ def to_response(problem: ProblemError) -> Response:
 
 def invalid(found: Iterable[Mapping[str, Any]]) -> ProblemError:
     """Say which values are not valid, from the errors that pydantic found."""
-    errors = [
+    return refused(
         FieldError(field=_path_of(one["loc"]), problem=str(one["msg"])) for one in found
-    ]
+    )
+
+
+def invalid_body(found: Iterable[Mapping[str, Any]], sent: Any) -> ProblemError:
+    """
+    Say which values of a body are not valid, by where they are in what was sent.
+
+    Pydantic names the kind of a step or target too, as if it were a key.
+    """
+    return refused(
+        FieldError(
+            field=_path_of(_path_in(sent, one["loc"])),
+            problem=str(one["msg"]).removeprefix("Value error, "),
+        )
+        for one in found
+    )
+
+
+def refused(found: Iterable[FieldError]) -> ProblemError:
+    """Say which values are not valid; the first ones, if there are very many."""
+    errors = list(found)[:FIELD_ERRORS_MAX]
     told = "; ".join(f"{error.field}: {error.problem}" for error in errors)
 
     return ProblemError(INVALID, f"Correct and send again: {told}", errors=errors)
@@ -204,7 +279,8 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def _answer(_request: Request, error: Exception) -> Response:
+async def answer(_request: Request, error: Exception) -> Response:
+    """Answer an error as a problem; one that nobody foresaw is raised again."""
     match error:
         case ProblemError():
             return to_response(error)
@@ -218,13 +294,31 @@ async def _answer(_request: Request, error: Exception) -> Response:
             raise error
 
 
-def _of_engine(error: EngineError) -> ProblemError:
-    known = next(kind for kind in type(error).__mro__ if kind in _ENGINE_PROBLEMS)
-    kind, detail = _ENGINE_PROBLEMS[known]
-    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request.refused", code=kind.code, error=str(error))
+def _of_object(error: ObjectError) -> ProblemError:
+    if isinstance(error, InvalidObjectError):
+        return refused(
+            FieldError(field=one.path or "body", problem=one.problem)
+            for one in error.problems
+        )
 
-    return ProblemError(kind, detail)
+    return ProblemError(_OBJECT_PROBLEMS[type(error)], str(error))
+
+
+def problem_of(error: EngineError) -> ProblemError:
+    """Say what an error of the engine means for who asked."""
+    if isinstance(error, ObjectError):
+        return _of_object(error)
+    known = next(kind for kind in type(error).__mro__ if kind in _ENGINE_PROBLEMS)
+
+    return ProblemError(*_ENGINE_PROBLEMS[known])
+
+
+def _of_engine(error: EngineError) -> ProblemError:
+    problem = problem_of(error)
+    if problem.kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request.refused", code=problem.kind.code, error=str(error))
+
+    return problem
 
 
 def _of_framework(error: HTTPException) -> ProblemError:
@@ -249,3 +343,22 @@ def _path_of(place: Sequence[str | int]) -> str:
     )
 
     return path.removeprefix(".") or "body"
+
+
+def _path_in(sent: Any, place: Sequence[str | int]) -> Sequence[str | int]:
+    """Leave out what is in the place of an error, but not in what was sent."""
+    path: list[str | int] = []
+    for index, part in enumerate(place):
+        is_last = index == len(place) - 1
+        match sent:
+            case dict() if part in sent:
+                sent = sent[part]
+            case list() if isinstance(part, int) and part < len(sent):
+                sent = sent[part]
+            case dict() if is_last:
+                pass
+            case _:
+                continue
+        path.append(part)
+
+    return path

@@ -12,15 +12,14 @@ that was broken by one is named in the log, and the last good one goes on.
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from engine.adapters.lookups.table import answer
 from engine.errors import LookUpFailedError
 from engine.ports import Clock, OnCall
+from policies.loading import Loaded, Path as YamlPath, YamlError, load_yaml, write_path
 from policies.targets import Target, UserTarget
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -38,7 +37,7 @@ class ScheduleFileError(LookUpFailedError):
     """The file of schedules cannot be used."""
 
     def __init__(self, path: Path, problem: str, line: int | None = None) -> None:
-        where = f"{path}:{line + 1}" if line is not None else str(path)
+        where = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{where}: {problem}")
 
 
@@ -116,71 +115,54 @@ def read_schedules(path: Path) -> Schedules:
         raise ScheduleFileError(
             path, f"is larger than {FILE_BYTES_MAX >> 10} KiB; split it"
         )
-    top = _entries(path, _parse(path, text))
+    try:
+        return _schedules(path, load_yaml(text))
+    except YamlError as error:
+        named = f"{write_path(error.path)}: " if error.path else ""
+        raise ScheduleFileError(path, named + error.problem, error.line) from error
+
+
+def _schedules(path: Path, loaded: Loaded) -> Schedules:
+    if loaded.value is None:
+        raise ScheduleFileError(path, f"is empty; {HOW_TO_WRITE}")
+    top = _entries(path, loaded, ())
     if set(top) != {TOP}:
         raise ScheduleFileError(
-            path, f"expected `{TOP}:` and nothing else; {HOW_TO_WRITE}", 0
+            path, f"expected `{TOP}:` and nothing else; {HOW_TO_WRITE}", 1
         )
 
     return {
-        schedule: _people(path, schedule, node)
-        for schedule, node in _entries(path, top[TOP]).items()
+        schedule: _people(path, loaded, schedule, people)
+        for schedule, people in _entries(path, loaded, (TOP,)).items()
     }
 
 
-def _parse(path: Path, text: str) -> Node:
-    try:
-        root: Node | None = YAML(typ="safe", pure=True).compose(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line if error.problem_mark else None
-        raise ScheduleFileError(path, f"not YAML: {error.problem}", line) from error
-    except (YAMLError, RecursionError) as error:
-        raise ScheduleFileError(path, f"not YAML: {error}") from error
-    if root is None:
-        raise ScheduleFileError(path, f"is empty; {HOW_TO_WRITE}")
-
-    return root
-
-
-def _entries(path: Path, node: Node) -> dict[str, Node]:
-    """Return the entries of a mapping whose keys are plain and different."""
-    if not isinstance(node, MappingNode):
+def _entries(path: Path, loaded: Loaded, at: YamlPath) -> dict[str, Any]:
+    """Return the entries of the whole file, or of what is under a key."""
+    value = loaded.value[at[0]] if at else loaded.value
+    if not isinstance(value, dict):
         raise ScheduleFileError(
-            path, f"expected names with values; {HOW_TO_WRITE}", _line_of(node)
+            path, f"expected names with values; {HOW_TO_WRITE}", loaded.line_of(at)
         )
-    entries: dict[str, Node] = {}
-    for key, value in node.value:
-        if not isinstance(key, ScalarNode) or not key.value:
-            raise ScheduleFileError(
-                path, f"a name is expected here; {HOW_TO_WRITE}", _line_of(key)
-            )
-        if key.value in entries:
-            raise ScheduleFileError(
-                path, f"{key.value!r} is there twice; remove one", _line_of(key)
-            )
-        entries[key.value] = value
 
-    return entries
+    return value
 
 
-def _people(path: Path, schedule: str, node: Node) -> tuple[str, ...]:
+def _people(path: Path, loaded: Loaded, schedule: str, people: Any) -> tuple[str, ...]:
     remedy = f"write a list of user ids: `{schedule}: [alice, bob]`"
-    if not isinstance(node, SequenceNode):
+    at: YamlPath = (TOP, schedule)
+    if not isinstance(people, list):
         raise ScheduleFileError(
-            path, f"{schedule!r} is not a list; {remedy}", _line_of(node)
+            path, f"{schedule!r} is not a list; {remedy}", loaded.line_of(at)
         )
-    for person in node.value:
-        if not isinstance(person, ScalarNode) or not person.value:
+    for index, person in enumerate(people):
+        # A number is read such that it is written as it stands in the file.
+        is_id = isinstance(person, str | int | float) and person != ""
+        if isinstance(person, bool) or not is_id:
             problem = f"{schedule!r} has an entry that is no user id; {remedy}"
-            raise ScheduleFileError(path, problem, _line_of(person))
+            raise ScheduleFileError(path, problem, loaded.line_of((*at, index)))
 
-    return tuple(person.value for person in node.value)
-
-
-def _line_of(node: Node) -> int:
-    line: int = node.start_mark.line
-
-    return line
+    return tuple(map(str, people))
 
 
 def _version_of(path: Path) -> tuple[int, int] | None:

@@ -1,6 +1,6 @@
 """Incidents, their mail and what they send, in dicts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import product
@@ -50,6 +50,7 @@ class Kept:
     key: tuple[str, str]
     state: bytes | None = None
     snapshot: Snapshot | None = None
+    snapshots: dict[str, Snapshot] = field(default_factory=dict[str, Snapshot])
     alerts: dict[str, AlertRecord] = field(default_factory=dict[str, AlertRecord])
     revision: int = 0
     history: list[bytes] = field(default_factory=list[bytes])
@@ -191,6 +192,18 @@ class MemoryStore:
 
         return [decode_entry(line) for line in kept.lines]
 
+    async def policies_of(
+        self, incident_id: str, hashes: Collection[str]
+    ) -> Mapping[str, Snapshot]:
+        """Return policy snapshots by hash; those that are gone are left out."""
+        known = self.kept[incident_id].snapshots if incident_id in self.kept else {}
+
+        return {hashed: known[hashed] for hashed in hashes if hashed in known}
+
+    async def holder(self, integration: str, key: str) -> str | None:
+        """Return the id of the open incident with a dedup key."""
+        return self._keys.get((integration, key))
+
     def _append(self, routed: Routed) -> Receipt:
         key = (routed.integration, routed.key)
         known = self._keys.get(key)
@@ -291,6 +304,7 @@ class MemoryStore:
         kept.history[unpacked:] = map(encode_entry, commit.history)
         self._note_key(commit, kept.key)
         kept.state, kept.snapshot = encode_incident(incident), incident.snapshot
+        kept.snapshots[incident.snapshot.hash] = incident.snapshot
         kept.alerts |= incident.alerts
         kept.revision += 1
         kept.failures = 0

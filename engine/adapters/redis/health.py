@@ -103,7 +103,7 @@ def _directory(count: int) -> Check:
         is_fatal=True,
         detail="there"
         if count
-        else "the store is empty: is REDIS_URL the right one? `rung up` with it loads a demo",
+        else "the store is empty: is REDIS_URL the right one? `rung apply` with it fills it",
     )
 
 

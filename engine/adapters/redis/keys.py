@@ -21,9 +21,11 @@ DIRECTORY = "rung:directory"
 PROBE = "rung:probe"
 UPKEEP = "rung:upkeep"
 TURNS = "rung:turns"
+MEASURES = "rung:measures"
 TICKET = "rung:ticket:"
 ON_CALL = "rung:on-call:"
 REJECTED = "rung:rejected"
+IDEMPOTENCY = "rung:idempotency:"
 HASH_BYTES = 11
 
 OCCURRENCE_SECONDS = 24 * 60 * 60
@@ -32,6 +34,9 @@ UPKEEP_SECONDS = 15
 TICKET_SECONDS = 60 * 60
 ON_CALL_SECONDS = 24 * 60 * 60
 REJECTED_SECONDS = 30 * 24 * 60 * 60
+# A key whose run has not ended by then died with its process.
+CLAIM_SECONDS = 60
+ANSWER_SECONDS = 24 * 60 * 60
 # Written with arq's own defaults, and a wake job's by our scripts.
 HEALTH_SECONDS = 11
 IN_PROGRESS_SECONDS = 70
@@ -189,6 +194,14 @@ TABLE = (
         "the last 100, for 30 days",
         "what was refused, by integration",
         REJECTED_SECONDS,
+    ),
+    _row(MEASURES, "hash", "for ever", "what was counted, for /metrics"),
+    _row(
+        "rung:idempotency:*",
+        "string",
+        "expires after a day",
+        "the answer to a request with an Idempotency-Key",
+        ANSWER_SECONDS,
     ),
     _row("rung:arq", "zset", "while any waits", "arq's queue of wake jobs"),
     _row(

@@ -1,7 +1,7 @@
 """Lists of incidents, merged over the shards, and their histories."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 import structlog
@@ -9,11 +9,13 @@ import structlog
 from engine.adapters.redis import keys
 from engine.adapters.redis.client import Client, without_errors
 from engine.adapters.redis.scripts import Name
+from engine.adapters.redis.snapshots import Snapshots
 from engine.codec import decode_entry, decode_history, decode_summary
 from engine.core.incident import Status
 from engine.errors import UnknownIncidentError, UnreadableError
 from engine.ids import show_incident_id, to_number
 from engine.ports import Entry, Summary
+from policies.policy import Snapshot
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -24,6 +26,7 @@ class RedisReader:
     def __init__(self, client: Client, *, shards: int) -> None:
         self._client = client
         self._shards = shards
+        self.snapshots = Snapshots(client)
 
     async def summaries(
         self,
@@ -59,6 +62,27 @@ class RedisReader:
         lines = [*_unpacked(incident_id, blob), *lines]
 
         return [entry for line in lines if (entry := _entry(incident_id, line))]
+
+    async def policies_of(
+        self, incident_id: str, hashes: Collection[str]
+    ) -> Mapping[str, Snapshot]:
+        """Return policy snapshots by hash; those that cannot be had are left out."""
+        found = await self.snapshots.read((incident_id, one) for one in hashes)
+
+        return {
+            hashed: snapshot
+            for hashed, snapshot in found.items()
+            if isinstance(snapshot, Snapshot)
+        }
+
+    async def holder(self, integration: str, key: str) -> str | None:
+        """Return the id of the open incident with a dedup key."""
+        prefix = keys.prefix(keys.shard_for(integration, key, self._shards))
+        held = await self._client.ask(
+            "GET", f"{prefix}k:{keys.hash_of(integration, key)}"
+        )
+
+        return held.decode() if held is not None else None
 
     async def _ids(
         self, indexes: Sequence[str], limit: int, before: str | None

@@ -18,7 +18,6 @@ from engine.adapters.redis.commits import commit_arguments
 from engine.adapters.redis.reader import RedisReader
 from engine.adapters.redis.rows import Row, claimed_from, read_row
 from engine.adapters.redis.scripts import Name
-from engine.adapters.redis.snapshots import Snapshots
 from engine.codec import decode_incident, integration_of, snapshot_hash
 from engine.codec.shapes import instant, milliseconds
 from engine.core.incident import Incident
@@ -57,7 +56,6 @@ class RedisStore(RedisReader):
         super().__init__(client, shards=shards)
         self._nonce = nonce
         self._first_shard = 0
-        self.snapshots = Snapshots(client)
 
     async def claim(
         self, lane: Lane, ahead_until: datetime | None = None

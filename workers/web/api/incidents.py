@@ -1,87 +1,167 @@
-"""Incidents: list them, look at one, acknowledge and resolve it."""
+"""Incidents: list them, look at one, read what happened to it."""
 
-import hashlib
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
-from pydantic import ValidationError
+import orjson
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine.core.events import Acknowledged, Resolved
-from engine.core.reasons import Reason
-from engine.directory import Token
-from engine.ids import MalformedIdError, read_incident_id, show_incident_id
-from workers.web.api.shapes import (
-    BY_MAX,
-    CommandAnswer,
-    CommandBody,
-    IncidentAnswer,
-    IncidentList,
-    Listed,
-    Timeline,
+from engine.codec.exports import (
+    Exported,
+    export_entry,
+    export_head,
+    export_snapshot,
+    snapshots_named,
 )
+from engine.directory import Directory
+from engine.ids import MalformedIdError, read_incident_id, show_incident_id
+from engine.ports import Entry
+from policies.policy import Snapshot
+from policies.targets import Name
+from workers.listing import Wanted, list_part, teams_named
+from workers.web.api.command_bodies import BY_MAX, READING, At
+from workers.web.api.shapes import IncidentAnswer, IncidentList, Listed, Timeline
 from workers.web.api.timeline import tell
-from workers.web.auth import ReadToken, WriteToken
-from workers.web.bodies import parse_json, read_body
-from workers.web.context import Context, WebContext
+from workers.web.auth import ReadToken
+from workers.web.context import Context
 from workers.web.problems import documented, invalid
-from workers.web.text import one_line
 
-LIMIT, LIMIT_MAX = 50, 100
-IDEMPOTENCY_KEY_MAX = 255
-_COMMAND_ID_LETTERS = 32
+LIMIT, LIMIT_MAX, VALUES_MAX = 50, 100, 50
+TEXT_MAX = 200
+JSON, JSON_LINES = "application/json", "application/x-ndjson"
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
-_READING = (
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
-_ONE = documented(*_READING, HTTPStatus.NOT_FOUND)
-_COMMANDING = documented(
-    *_READING,
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.GATEWAY_TIMEOUT,
-)
-# The body is read by hand, with the bounds of bodies.py; here it is only described.
-_COMMAND_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": False,
-        "content": {"application/json": {"schema": CommandBody.model_json_schema()}},
-    }
-}
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=IDEMPOTENCY_KEY_MAX,
-        description="Names this command, so that sending it again changes nothing.",
-    ),
-]
+_ONE = documented(*READING, HTTPStatus.NOT_FOUND)
+_Names = Annotated[tuple[Name, ...], Field(max_length=VALUES_MAX)]
 
 
-@router.get("", responses=documented(*_READING))
+class ListParameters(BaseModel):
+    """Which incidents to list, and which part of the list."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Listed = Listed.OPEN
+    integration: _Names = Field((), description="Its id; again for any of several.")
+    policy: _Names = Field(
+        (), description="The policy it started with; again for any of several."
+    )
+    severity: _Names = Field(
+        (), description="In capitals or not; again for any of several."
+    )
+    team: _Names = Field(
+        (),
+        description="A team's id; again for any of several. An incident without a "
+        "team is the default team's.",
+    )
+    teamless: bool = Field(
+        default=False, description="Those of the default team, whichever that is."
+    )
+    opened_after: At | None = Field(None, description="At this time or later.")
+    opened_before: At | None = Field(None, description="Before this time.")
+    acknowledged_by: str | None = Field(
+        None, max_length=BY_MAX, description="Who has it, as the list shows it."
+    )
+    title: str = Field(
+        "", max_length=TEXT_MAX, description="A part of the title, capitals or not."
+    )
+    limit: int = Field(LIMIT, ge=1, le=LIMIT_MAX)
+    before: str | None = Field(
+        None, description="The `next` of the part before this one."
+    )
+
+    def wanted(self, directory: Directory) -> Wanted:
+        """Return what is wanted, whichever part of it."""
+        return Wanted(
+            statuses=self.status.statuses,
+            integrations=frozenset(self.integration),
+            policies=frozenset(self.policy),
+            severities=frozenset(self.severity),
+            teams=teams_named(directory, self.team, is_teamless=self.teamless),
+            opened_after=self.opened_after,
+            opened_before=self.opened_before,
+            acknowledged_by=self.acknowledged_by,
+            text=self.title,
+        )
+
+    @property
+    def cursor(self) -> str | None:
+        """
+        The id that the part goes on behind.
+
+        Raises:
+            ProblemError: If `before` is no id.
+        """
+        try:
+            return read_incident_id(self.before) if self.before else None
+        except MalformedIdError as error:
+            told = f"{error}; send a list's `next`"
+            found = {"loc": ("query", "before"), "msg": told}
+            raise invalid([found]) from None
+
+
+class HistoryForm(StrEnum):
+    """How a history is written: in one document, or a line for each part of it."""
+
+    JSON = "json"
+    LINES = "jsonl"
+
+
+class ExportedEntry(BaseModel):
+    """
+    One line of a history, in full.
+
+    Attributes:
+        number: Counts from 1.
+        what: The kind of event.
+        reason: What was decided of it.
+        event: Every field of the event.
+        comments: What was shown with it.
+    """
+
+    number: int
+    what: str
+    reason: str
+    event: dict[str, Any]
+    comments: list[dict[str, str]]
+
+
+class ExportedHistory(BaseModel):
+    """
+    A history that can be replayed.
+
+    Attributes:
+        format: Always `rung-history`.
+        schema: The version of the fields' meaning.
+        snapshots: The policies that events name, by their hash.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    format: str
+    schema_version: int = Field(alias="schema")
+    incident_id: str
+    snapshots: dict[str, dict[str, Any]]
+    entries: list[ExportedEntry]
+
+
+@router.get("", responses=documented(*READING))
 async def list_incidents(
-    context: Context,
-    _token: ReadToken,
-    status: Listed = Listed.OPEN,
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
-    before: Annotated[
-        str | None, Query(description="The `next` of the list before this one.")
-    ] = None,
+    context: Context, _token: ReadToken, asked: Annotated[ListParameters, Query()]
 ) -> IncidentList:
-    """List incidents, newest first, to a hundredth of a second."""
-    cursor = _read_cursor(before) if before else None
-    summaries = await context.reader.summaries(status.statuses, limit + 1, cursor)
+    """
+    List incidents, newest first, to a hundredth of a second.
 
-    return IncidentList.of(summaries, limit)
+    A part may hold fewer incidents than asked for, or none, though there are more:
+    `next` says where to go on. Without `next` that was all.
+    """
+    wanted = asked.wanted(await context.configuration.read())
+    part = await list_part(context.reader, wanted, asked.limit, asked.cursor)
+
+    return IncidentList.of(part.summaries, part.next)
 
 
 @router.get("/{incident_id}", responses=_ONE)
@@ -89,7 +169,9 @@ async def show_incident(
     incident_id: str, context: Context, _token: ReadToken
 ) -> IncidentAnswer:
     """Show an incident."""
-    return IncidentAnswer.of(await context.engine.find(read_incident_id(incident_id)))
+    incident = await context.engine.find(read_incident_id(incident_id))
+
+    return IncidentAnswer.of(incident, context.public_url)
 
 
 @router.get("/{incident_id}/timeline", responses=_ONE)
@@ -103,115 +185,59 @@ async def show_timeline(
     return Timeline(incident_id=show_incident_id(known_id), entries=tell(history))
 
 
-@router.post(
-    "/{incident_id}/acknowledge",
-    responses=_COMMANDING,
-    openapi_extra=_COMMAND_BODY,
+@router.get(
+    "/{incident_id}/history",
+    response_model=ExportedHistory,
+    responses={
+        **_ONE,
+        HTTPStatus.OK.value: {
+            "description": "As a document, or as JSON Lines: a head, a line for each "
+            "snapshot, a line for each entry.",
+            "content": {JSON_LINES: {"schema": {"type": "string"}}},
+        },
+    },
 )
-async def acknowledge_incident(
+async def export_history(
     incident_id: str,
-    request: Request,
     context: Context,
-    token: WriteToken,
-    idempotency_key: IdempotencyKey = None,
-) -> CommandAnswer:
+    _token: ReadToken,
+    form: Annotated[HistoryForm, Query(alias="format")] = HistoryForm.JSON,
+) -> Response:
     """
-    Take an incident: its walks and pages stop.
+    Export all that happened to an incident, losing nothing.
 
-    One that somebody has already stays theirs; the answer says whose.
+    With every field of every event, and the policies that were walked: enough to decide
+    all of it again elsewhere.
     """
-    given = _CommandRequest(request, context, token, idempotency_key)
+    known_id = read_incident_id(incident_id)
+    history = await context.reader.history(known_id)
+    named = snapshots_named(history)
+    snapshots = await context.reader.policies_of(known_id, named)
+    head = export_head(show_incident_id(known_id))
+    if form is HistoryForm.LINES:
+        return Response(_lines(head, snapshots, history), media_type=JSON_LINES)
 
-    return await given.carry_out(incident_id, Acknowledged)
-
-
-@router.post(
-    "/{incident_id}/resolve",
-    responses=_COMMANDING,
-    openapi_extra=_COMMAND_BODY,
-)
-async def resolve_incident(
-    incident_id: str,
-    request: Request,
-    context: Context,
-    token: WriteToken,
-    idempotency_key: IdempotencyKey = None,
-) -> CommandAnswer:
-    """Close an incident. One that is closed stays as it is."""
-    given = _CommandRequest(request, context, token, idempotency_key)
-
-    return await given.carry_out(incident_id, Resolved)
+    return Response(_document(head, snapshots, history), media_type=JSON)
 
 
-class _CommandRequest:
-    """A command as a request states it."""
+def _document(
+    head: Exported, snapshots: Mapping[str, Snapshot], history: Sequence[Entry]
+) -> bytes:
+    exported = {hashed: export_snapshot(one) for hashed, one in snapshots.items()}
+    entries = list(_entries(history))
 
-    def __init__(
-        self, request: Request, context: WebContext, token: Token, key: str | None
-    ) -> None:
-        self._request = request
-        self._context = context
-        self._token = token
-        self._key = key
-
-    async def carry_out(
-        self, shown_id: str, make: type[Acknowledged | Resolved]
-    ) -> CommandAnswer:
-        """Have the engine carry it out."""
-        incident_id = read_incident_id(shown_id)
-        by = await self._by()
-        command = make(
-            at=self._context.clock.now(), id=self._command_id(make.__name__), by=by
-        )
-        decision = await self._context.engine.obey(incident_id, command)
-        if decision.reason is Reason.REPEATED_COMMAND:
-            decision = replace(
-                decision, reason=await self._first_reason(incident_id, command.id)
-            )
-
-        return CommandAnswer.after(decision)
-
-    async def _first_reason(self, incident_id: str, command_id: str) -> Reason:
-        """Return what was answered when the command came first."""
-        history = await self._context.reader.history(incident_id)
-        reasons = (
-            entry.reason
-            for entry in history
-            if getattr(entry.event, "id", None) == command_id
-        )
-
-        return next(reasons, Reason.REPEATED_COMMAND)
-
-    async def _by(self) -> str:
-        body = await read_body(
-            self._request, self._context.body_bytes_max, self._context.patience_seconds
-        )
-        try:
-            parsed = parse_json(body) if body.strip() else None
-            read = CommandBody.model_validate({} if parsed is None else parsed)
-        except ValidationError as error:
-            raise invalid(error.errors()) from None
-        named = one_line(read.by or "", BY_MAX)
-
-        return named or self._token.user or self._token.name
-
-    def _command_id(self, name: str) -> str:
-        """
-        Return the command's id: one for each caller, kind of command and key.
-
-        So the same key on an acknowledge and a resolve means two commands, and a
-        careless key of one caller never swallows another's command.
-        """
-        if self._key is None:
-            return self._context.ids.command_id()
-        parts = f"{self._token.hash}\0{name}\0{self._key}"
-
-        return hashlib.sha256(parts.encode()).hexdigest()[:_COMMAND_ID_LETTERS]
+    return orjson.dumps({**head, "snapshots": exported, "entries": entries})
 
 
-def _read_cursor(before: str) -> str:
-    try:
-        return read_incident_id(before)
-    except MalformedIdError as error:
-        found = {"loc": ("query", "before"), "msg": f"{error}; send a list's `next`"}
-        raise invalid([found]) from None
+def _lines(
+    head: Exported, snapshots: Mapping[str, Snapshot], history: Sequence[Entry]
+) -> bytes:
+    exported = [{"snapshot": export_snapshot(one)} for one in snapshots.values()]
+    lines = [head, *exported, *_entries(history)]
+
+    return b"".join(orjson.dumps(line) + b"\n" for line in lines)
+
+
+def _entries(history: Sequence[Entry]) -> Iterator[Exported]:
+    for number, entry in enumerate(history, start=1):
+        yield export_entry(number, entry)

@@ -5,13 +5,13 @@ The words are for people, the reason and the fields for programs. Nothing is wor
 out here that the history does not say.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 
 from pydantic import BaseModel, JsonValue
 
+from engine.codec.exports import event_name
 from engine.core.alerts import Alert
 from engine.core.events import (
     AlertsReceived,
@@ -196,12 +196,10 @@ _CHANGED_NOTHING = frozenset(
         Reason.TOO_MANY_WALKS,
     }
 )
-_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def _name_of(event: Event) -> str:
-    """Name an event as programs do: `comment_edited`."""
-    return _CAPITAL.sub("_", type(event).__name__).lower()
+    return event_name(type(event))
 
 
 def _plain_fields(event: Event) -> dict[str, JsonValue]:

@@ -9,12 +9,13 @@ Who wants no secret in an address sends a token with the scope ingest as a beare
 the integration's id in place of its key.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BaseModel
 
@@ -23,7 +24,9 @@ from engine.ids import show_incident_id
 from engine.ports import Posting, Receipt, RoutedAlert
 from workers.web.auth import may
 from workers.web.bodies import Json, parse_json
-from workers.web.ingest import alertmanager, generic
+from workers.web.context import Context
+from workers.web.ingest import alertmanager, generic, pagerduty
+from workers.web.ingest.counting import OTHER_SOURCE, Received, counting
 from workers.web.ingest.intake import EVENT_PREFIX, Taking
 from workers.web.problems import NO_ADDRESS, ProblemError, documented
 
@@ -52,6 +55,11 @@ SENDERS: Mapping[str, Sender] = {
 }
 
 
+def path_of(source: str, key: str) -> str:
+    """Return where the notices of a source go; PagerDuty's have the key in them."""
+    return pagerduty.PATH if source == pagerduty.SOURCE else f"/ingest/{source}/{key}"
+
+
 class PostedIncident(BaseModel):
     """
     The incident whose mailbox alerts of a request went to.
@@ -74,6 +82,12 @@ class Accepted(BaseModel):
     status: str = "accepted"
     event_id: str
     incidents: list[PostedIncident]
+
+
+async def _count(source: str, context: Context) -> AsyncIterator[Received]:
+    known = source if source in SENDERS else OTHER_SOURCE
+    with counting(context.measures, known) as received:
+        yield received
 
 
 _EXTRA = {
@@ -102,7 +116,13 @@ _EXTRA = {
     ),
     openapi_extra=_EXTRA,
 )
-async def take_in(source: str, key: str, request: Request, intake: Taking) -> Response:
+async def take_in(
+    source: str,
+    key: str,
+    request: Request,
+    intake: Taking,
+    received: Annotated[Received, Depends(_count)],
+) -> Response:
     """
     Store the alerts of a request. Sources are `alertmanager`, `grafana`, `generic`.
 
@@ -122,6 +142,7 @@ async def take_in(source: str, key: str, request: Request, intake: Taking) -> Re
         delivery_id = intake.context.ids.command_id()
         alerts = sender.read(body, integration, delivery_id)
         receipts = await intake.store(alerts, integration.id, delivery_id)
+    received.take(receipts)
     document = {
         "status": "accepted",
         "event_id": EVENT_PREFIX + delivery_id,

@@ -18,11 +18,12 @@ from pydantic import BaseModel
 
 from engine.directory import Directory
 from workers.web.bodies import BodyError, parse_json
+from workers.web.ingest.counting import Received, counting
 from workers.web.ingest.intake import Intake, Taking
 from workers.web.ingest.pagerduty_events import ACTIONS, Event, read_event
-from workers.web.problems import documented
+from workers.web.problems import NO_ADDRESS, documented
 
-SOURCE = "pagerduty"
+SOURCE, PATH = "pagerduty", "/v2/enqueue"
 INVALID_EVENT = "invalid_event"
 MESSAGE_INVALID = "Event object is invalid"
 UNKNOWN_KEY = (
@@ -80,7 +81,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 
 
 @router.post(
-    "/v2/enqueue",
+    PATH,
     status_code=HTTPStatus.ACCEPTED,
     response_model=Processed,
     responses={**_REFUSED, **documented(HTTPStatus.SERVICE_UNAVAILABLE)},
@@ -88,10 +89,11 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 )
 async def enqueue(intake: Taking) -> Response:
     """Store an event of PagerDuty's Events API v2."""
-    directory = await intake.directory()
     try:
-        async with intake.place(SOURCE, None):
-            return await _take_in(intake, directory)
+        with counting(intake.context.measures, SOURCE) as received:
+            directory = await intake.directory()
+            async with intake.place(SOURCE, None):
+                return await _take_in(intake, directory, received)
     except BodyError as error:
         if error.kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
@@ -99,7 +101,9 @@ async def enqueue(intake: Taking) -> Response:
         return _invalid([told], error.kind.status, error.headers)
 
 
-async def _take_in(intake: Intake, directory: Directory) -> Response:
+async def _take_in(
+    intake: Intake, directory: Directory, received: Received
+) -> Response:
     body = await intake.read()
     parsed = parse_json(body)
     sent = parsed if isinstance(parsed, dict) else {}
@@ -108,14 +112,17 @@ async def _take_in(intake: Intake, directory: Directory) -> Response:
         directory.integration_for(SOURCE, key) if isinstance(key, str) else None
     )
     if integration is None:
+        received.refuse(NO_ADDRESS.code)
         await intake.refuse_key(SOURCE, body)
         return _invalid([UNKNOWN_KEY])
     delivery_id = intake.context.ids.command_id()
     event = read_event(sent, integration, delivery_id)
     if not isinstance(event, Event):
+        received.refuse(INVALID_EVENT)
         intake.refuse(SOURCE, integration.id, INVALID_EVENT, "; ".join(event), body)
         return _invalid(event)
-    await intake.store([event.notice], integration.id, delivery_id)
+    receipts = await intake.store([event.notice], integration.id, delivery_id)
+    received.take(receipts)
 
     return _answer(Processed(dedup_key=event.dedup_key), HTTPStatus.ACCEPTED)
 
