@@ -214,6 +214,8 @@ async def test_accepted(
         (INGEST_PATH, b"[" * 100 + b"]" * 100, "alertmanager", "too_deep"),
         ("/ingest/alertmanager/x", b"{}", "alertmanager", "unknown_ingest_address"),
         ("/ingest/%22made-up/x", b"{}", "other", "unknown_ingest_address"),
+        ("/v2/enqueue", b"{", "pagerduty", "invalid_json"),
+        ("/v2/enqueue", b"{}", "pagerduty", "unknown_ingest_address"),
     ],
 )
 async def test_refused(

@@ -14,6 +14,7 @@ from engine.ports import Posting, RoutedAcknowledgement, RoutedAlert
 from tests.unit.test_alertmanager import ANY_JSON, an_integration
 from tests.web.fakes import ROUTING_KEY, World
 from tests.web.senders import KEYS, with_all_senders
+from tests.web.test_metrics import at, scrape
 from workers.web.bodies import Json
 from workers.web.context import BODY_BYTES_MAX
 from workers.web.ingest.pagerduty_events import Event, read_event
@@ -289,6 +290,22 @@ async def test_key_is_never_logged(
 
     assert 5 == sum(line["event"] == "request.answered" for line in logged)
     assert not [line for line in logged if "canary" in repr(line)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "result"), [({}, "opened"), ({"event_action": "page"}, "invalid_event")]
+)
+async def test_counted(
+    client: httpx2.AsyncClient, world: World, changes: dict[str, Json], result: str
+) -> None:
+    """An event counts once: as what became of it, or as what was wrong with it."""
+    await client.post(ENQUEUE, json=an_event(**changes))
+    found = await scrape(client, world)
+
+    assert 1 == at(
+        found, "rung_alerts_received_total", source="pagerduty", result=result
+    )
+    assert 1 == sum(name == "rung_alerts_received_total" for name, _ in found)
 
 
 async def test_other_methods(client: httpx2.AsyncClient) -> None:
