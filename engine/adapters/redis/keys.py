@@ -192,14 +192,14 @@ TABLE = (
     _row(
         REJECTED,
         "list",
-        "the last 100, for 30 days",
+        "expires 30 days after the last, of 100",
         "what came under nobody's key",
         REJECTED_SECONDS,
     ),
     _row(
         REJECTED + ":*",
         "list",
-        "the last 100, for 30 days",
+        "expires 30 days after the last, of 100",
         "what was refused, by integration",
         REJECTED_SECONDS,
     ),

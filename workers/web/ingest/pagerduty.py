@@ -21,8 +21,7 @@ from workers.web.bodies import BodyError, parse_json
 from workers.web.ingest.counting import Received, counting
 from workers.web.ingest.intake import Intake, Taking
 from workers.web.ingest.pagerduty_events import ACTIONS, Event, read_event
-from workers.web.ingest.rejections import UNKNOWN_KEY as UNKNOWN_KEY_CODE
-from workers.web.problems import documented
+from workers.web.problems import NO_ADDRESS, documented
 
 SOURCE = "pagerduty"
 INVALID_EVENT = "invalid_event"
@@ -115,7 +114,7 @@ async def _take_in(
     )
     if integration is None:
         await intake.refuse_key(SOURCE, body)
-        received.refuse(UNKNOWN_KEY_CODE)
+        received.refuse(NO_ADDRESS.code)
         return _invalid([UNKNOWN_KEY])
     delivery_id = intake.context.ids.command_id()
     event = read_event(sent, integration, delivery_id)
