@@ -74,7 +74,8 @@ class Mistake:
 
     @override
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        has_line = self.file and self.line is not None
+        place = f"{self.file}:{self.line}" if has_line else self.file
 
         return ": ".join(part for part in (place, self.path, self.problem) if part)
 

@@ -42,7 +42,7 @@ def rung(*arguments: str | Path, **more: str) -> tuple[int, str, str]:
 
 
 def test_store(on_it: dict[str, str], tmp_path: Path) -> None:
-    """An empty store has nothing to look at; the demo has no findings; an edit has."""
+    """An empty store has nothing to look at, which stops no release; the demo has no findings; an edit has."""
     empty, _, why = rung("lint", **on_it)
     rung("apply", LIBRARY / "demo", "--yes", **on_it)
     fine = rung("lint", **on_it)
@@ -54,7 +54,7 @@ def test_store(on_it: dict[str, str], tmp_path: Path) -> None:
     code, found, _ = rung("lint", **on_it)
 
     assert (
-        2,
+        0,
         "there is nothing to look at: there is no configuration in the store\n",
     ) == (
         empty,

@@ -69,7 +69,7 @@ def _report(
     from engine.directory import Directory
     from workers.applying import rules_of
     from workers.bootstrap import configured_channels
-    from workers.linting import Around, look_at_files, look_at_store
+    from workers.linting import Around, Report, look_at_files, look_at_store
 
     def around(configured: frozenset[str]) -> Around:
         return Around(
@@ -87,7 +87,9 @@ def _report(
         fail(NOTHING, USAGE)
     there = stored()
     if there.directory == Directory():
-        fail(EMPTY.format(where="the store"), USAGE)
+        # The first release comes before anything is configured: nothing is wrong then.
+        typer.echo(EMPTY.format(where="the store"), err=True)
+        return Report(directory=there.directory, mistakes=(), findings=())
 
     return look_at_store(there.directory, around(there.channels))
 
