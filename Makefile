@@ -28,7 +28,7 @@ layers: $(VENV)/.test ## check which way imports run
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.test ## run the tests
-	$(BIN)/pytest -n 3 -m "not long"
+	$(BIN)/pytest -n 4 --dist worksteal -m "not long"
 
 coverage: $(VENV)/.test ## run the tests, and show what they do not reach
 	$(BIN)/pytest -n 3 -m "not long" --cov --cov-report=term:skip-covered
