@@ -113,6 +113,12 @@ LAST = "the last route must have no match, so that no alert is left out: add `- 
         ),
         (
             ObjectKind.INTEGRATIONS,
+            {"source": "sentry", "key_hash": "h", "routes": [{"policy": None}]},
+            "source",
+            "there is no source 'sentry': use one of alertmanager, generic, grafana, pagerduty",
+        ),
+        (
+            ObjectKind.INTEGRATIONS,
             {"source": "generic", "key_hash": "h"},
             "routes",
             LAST,

@@ -19,6 +19,8 @@ from schemathesis.config import (
     ChecksConfig,
     GenerationConfig,
     HealthCheck,
+    OperationConfig,
+    OperationsConfig,
     PositiveDataAcceptanceConfig,
     ProjectConfig,
     ProjectsConfig,
@@ -38,6 +40,13 @@ __all__ = ["servers_fixture"]
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SEED = int(os.environ.get("SEED") or (secrets.randbits(32) if IS_LONG else 5))
+# A policy has a fifth of all that can be wrong, and POST has been sent it already.
+POLICIES_ONCE = OperationConfig.from_dict(
+    {
+        "include-name": "PUT /v1/policies/{object_id}",
+        "phases": {"coverage": {"enabled": False}},
+    }
+)
 CONFIG = ProjectConfig(
     # No schema says that what a body names has to exist (422), that nobody else had the
     # id (409), or which ETag there is (412).
@@ -46,6 +55,7 @@ CONFIG = ProjectConfig(
             expected_statuses=["2xx", "304", "404", "409", "412", "422"]
         )
     ),
+    operations=OperationsConfig(operations=[] if IS_LONG else [POLICIES_ONCE]),
     generation=GenerationConfig(
         max_examples=100 if IS_LONG else 5,
         deterministic=not IS_LONG,
@@ -96,9 +106,10 @@ def test_answers(case: Any, known: dict[str, str]) -> None:
             case.path_parameters[name] = known[name]
     if isinstance(case.body, dict) and isinstance(case.body.get("routing_key"), str):
         case.body["routing_key"] = ROUTING_KEY
-    # Of what senders write as much is taken as can be read: it tells of an alert.
-    is_sent = case.path.startswith(SENDERS)
+    # Of what senders write as much is taken as can be read: it tells of an alert. And a
+    # query is text: what has the wrong type before it is written has it no more after.
+    is_lenient = case.path.startswith(SENDERS) or case.method == "GET"
     case.call_and_validate(
         headers={"Authorization": f"Bearer {ADMIN_SECRET}"},
-        excluded_checks=[negative_data_rejection] if is_sent else [],
+        excluded_checks=[negative_data_rejection] if is_lenient else [],
     )
