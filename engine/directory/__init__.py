@@ -9,7 +9,13 @@ from engine.directory.addresses import (
     provider_of,
 )
 from engine.directory.directory import EMAIL, Directory, ObjectKind
-from engine.directory.integrations import Grouping, Integration, ResolveWhen, Route
+from engine.directory.integrations import (
+    Grouping,
+    Integration,
+    ResolveWhen,
+    Route,
+    Source,
+)
 from engine.directory.matchers import AnyMatcher, Matcher, Operator
 from engine.directory.people import (
     HIGH,
@@ -45,6 +51,7 @@ __all__ = [
     "Rule",
     "Scope",
     "Secrets",
+    "Source",
     "Team",
     "Token",
     "Urgency",

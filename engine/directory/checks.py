@@ -6,12 +6,12 @@ reference dangles, and the step that meets it says so (SEMANTICS 6).
 """
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.directory.directory import Directory, ObjectKind
-from engine.directory.integrations import Integration
+from engine.directory.integrations import Integration, Route, Source
 from engine.directory.people import Team, User, UserGroup
 from engine.directory.tokens import Token
 from policies.policy import Policy
@@ -205,7 +205,20 @@ class Checks:
                 return
 
     def _of_integration(self, integration: Integration) -> Iterator[Problem]:
-        routes = integration.routes
+        source = integration.source
+        if source not in [*Source]:
+            problem = f"there is no source {source!r}: use one of {', '.join(Source)}"
+            yield Problem(path="source", problem=problem)
+        yield from self._of_routes(integration.routes)
+        if integration.team is not None:
+            yield from self._unknown("team", ObjectKind.TEAMS, integration.team)
+        for other in self.directory.integrations.values():
+            is_same = other.key_hash == integration.key_hash != ""
+            if other.id != integration.id and is_same:
+                problem = f"{other.id!r} has the same key: give each its own"
+                yield Problem(path="key", problem=problem)
+
+    def _of_routes(self, routes: Sequence[Route]) -> Iterator[Problem]:
         if not routes or routes[-1].match:
             yield Problem(path="routes", problem=NO_LAST_ROUTE)
         for index, route in enumerate(routes):
@@ -216,13 +229,6 @@ class Checks:
                 yield from self._unknown(
                     f"routes[{index}].policy", ObjectKind.POLICIES, route.policy
                 )
-        if integration.team is not None:
-            yield from self._unknown("team", ObjectKind.TEAMS, integration.team)
-        for other in self.directory.integrations.values():
-            is_same = other.key_hash == integration.key_hash != ""
-            if other.id != integration.id and is_same:
-                problem = f"{other.id!r} has the same key: give each its own"
-                yield Problem(path="key", problem=problem)
 
     def _of_people(self, path: str, people: Collection[str]) -> Iterator[Problem]:
         for index, person in enumerate(people):

@@ -14,8 +14,24 @@ from policies.steps import NO_TIME
 from policies.targets import Name
 
 ROUTES_MAX, MATCHERS_MAX = 100, 20
+
+
+class Source(StrEnum):
+    """
+    The kinds of senders whose notices can be read.
+
+    A stored integration may name another one: a newer version may know more of them.
+    """
+
+    ALERTMANAGER = "alertmanager"
+    GENERIC = "generic"
+    GRAFANA = "grafana"
+    PAGERDUTY = "pagerduty"
+
+
 # Sources whose notices tell by themselves who wrote them: either's address will do.
-ALIKE = frozenset({"alertmanager", "grafana"})
+ALIKE = frozenset({Source.ALERTMANAGER, Source.GRAFANA})
+SourceName = Annotated[Name, Field(json_schema_extra={"enum": [*Source]})]
 
 
 class ResolveWhen(StrEnum):
@@ -55,7 +71,7 @@ class Integration(Record):
     A source of alerts and where they go.
 
     Attributes:
-        source: The kind of sender, as in `/ingest/{source}/{key}`.
+        source: The kind of sender, as in `/ingest/{source}/{key}`; see `Source`.
         key_hash: SHA-256 of its ingest key; the key itself is not kept.
         routes: The first that takes an alert counts, when its incident opens.
         team: The team its incidents belong to; None is the default team.
@@ -64,7 +80,7 @@ class Integration(Record):
 
     id: Name
     name: str
-    source: Name
+    source: SourceName
     key_hash: Annotated[str, Field(repr=False)]
     grouping: Grouping = Grouping.PER_ALERT
     resolve_when: ResolveWhen = ResolveWhen.ALL

@@ -111,11 +111,22 @@ LAST = "the last route must have no match, so that no alert is left out: add `- 
             "email",
             "'ALICE@example.com' is the e-mail of 'alice' already",
         ),
-        (ObjectKind.INTEGRATIONS, {"source": "s", "key_hash": "h"}, "routes", LAST),
+        (
+            ObjectKind.INTEGRATIONS,
+            {"source": "sentry", "key_hash": "h", "routes": [{"policy": None}]},
+            "source",
+            "there is no source 'sentry': use one of alertmanager, generic, grafana, pagerduty",
+        ),
+        (
+            ObjectKind.INTEGRATIONS,
+            {"source": "generic", "key_hash": "h"},
+            "routes",
+            LAST,
+        ),
         (
             ObjectKind.INTEGRATIONS,
             {
-                "source": "s",
+                "source": "generic",
                 "key_hash": "h",
                 "routes": [{"match": ["a=b"], "policy": "default"}],
             },
@@ -125,7 +136,7 @@ LAST = "the last route must have no match, so that no alert is left out: add `- 
         (
             ObjectKind.INTEGRATIONS,
             {
-                "source": "s",
+                "source": "generic",
                 "key_hash": "h",
                 "routes": [{"policy": "default"}, {"policy": "default"}],
             },
@@ -147,7 +158,7 @@ def test_problem(kind: ObjectKind, one: Any, path: str, problem: str) -> None:
         (ObjectKind.POLICIES, {"fallback": "new"}),
         (
             ObjectKind.INTEGRATIONS,
-            {"source": "s", "key_hash": "h", "routes": [{"policy": None}]},
+            {"source": "generic", "key_hash": "h", "routes": [{"policy": None}]},
         ),
     ],
 )

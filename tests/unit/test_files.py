@@ -151,7 +151,7 @@ def test_empty(text: str) -> None:
 
 
 STEP = "policies:\n  p:\n    steps:\n      - {}\n"
-ROUTES = "integrations:\n  am:\n    name: A\n    source: s\n    routes:\n"
+ROUTES = "integrations:\n  am:\n    name: A\n    source: generic\n    routes:\n"
 USER = "users:\n  eve:\n    name: Eve\n"
 PLACE = "channels:\n  room: {{name: R, kind: chat, channel: webhook{}}}\n"
 UNKNOWN_VARIABLE = "the environment variable 'NOPE' is not set: set it"
@@ -402,7 +402,7 @@ PLANTED = [
         "x.yaml:2: integrations.../am: without a key its id names a file: use letters, digits, . _ -, or give it a key",
     ),
     (
-        ROUTES.replace("source: s", "grouping: each") + "    - {policy: default}",
+        ROUTES.replace("source: generic", "grouping: each") + "    - {policy: default}",
         "x.yaml:4: integrations.am.grouping: should be 'per_alert' or 'per_group'\nx.yaml:2: integrations.am.source: is missing: add it",
     ),
 ]
@@ -491,7 +491,7 @@ def test_never_quoted(place: str) -> None:
         channels:
           room: {name: R, kind: chat, channel: webhook, address: ADDRESS, secrets: [SECRETS]}
         integrations:
-          am: {name: A, source: s, key: KEY, routes: [{}]}
+          am: {name: A, source: generic, key: KEY, routes: [{}]}
         """
     ).replace(place.upper(), "hush hush" + "!" * 2_000)
 

@@ -78,8 +78,8 @@ def test_schema() -> None:
         "users: {alice: {name: A, contact_methods: [{id: a, channel: b, address: {en: X}}]}}",
         "policies: {p: {steps: [{kind: wiat}]}}",
         "policies: {p: {steps: [{targets: [everybody]}]}}",
-        "integrations: {a: {name: A, source: s, key_hash: x}}",
-        "integrations: {a: {name: A, source: s, key: short}}",
+        "integrations: {a: {name: A, source: generic, key_hash: x}}",
+        "integrations: {a: {name: A, source: generic, key: short}}",
         "tokens: {}",
     ],
 )

@@ -30,7 +30,7 @@ policies:
       - {kind: notify, targets: ["schedule:primary"]}
       - {kind: time_branch, window: {from: 10:00, to: 18:00}}
 integrations:
-  am: {name: A, source: s, routes: [{match: ['a="b"'], policy: default}, {policy: default}]}
+  am: {name: A, source: generic, routes: [{match: ['a="b"'], policy: default}, {policy: default}]}
 settings: {catch_all: default}
 """
 TOKEN = Token(hash="h", name="t", scopes=(Scope.READ,))

@@ -144,6 +144,28 @@ async def test_every_error_is_a_problem(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "methods"),
+    [
+        ("PUT", "/v1/users", {"GET", "POST"}),
+        ("PATCH", "/v1/users/alice", {"GET", "PUT", "DELETE"}),
+        ("OPTIONS", f"/v1/incidents/{SHOWN_ID}", {"GET", "DELETE"}),
+        ("GET", INGEST_PATH, {"POST", "PUT"}),
+        ("GET", "/v2/enqueue", {"POST"}),
+        ("DELETE", "/healthz", {"GET", "HEAD"}),
+    ],
+)
+async def test_allowed_methods(
+    client: httpx2.AsyncClient, method: str, path: str, methods: set[str]
+) -> None:
+    """Who uses the wrong method is told each one that the path has."""
+    answer = await client.request(method, path)
+
+    assert 405 == answer.status_code
+    assert methods == set(answer.headers["allow"].split(", "))
+    assert answer.headers["allow"] in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
     "path",
     ["/v1/incidents/", f"/v1/incidents/{SHOWN_ID}/", f"/v1/incidents/{SHOWN_ID}"],
 )

@@ -311,6 +311,17 @@ async def test_metadata(
     assert shown not in gone.json()["metadata"] | gone.json()["references"]
 
 
+@pytest.mark.parametrize(("body", "status"), [("", 400), (" ", 400), ("null", 422)])
+async def test_metadata_without_body(
+    client: httpx2.AsyncClient, world: World, body: str, status: int
+) -> None:
+    """To say nothing of a key does not remove it."""
+    answer = await client.put(f"{ONE}/metadata/owner", headers=ALICE, content=body)
+
+    assert status == answer.status_code
+    assert [] == world.engine.commands
+
+
 async def test_metadata_bounds(client: httpx2.AsyncClient, world: World) -> None:
     """An incident has so many keys and no more; those it has can still be set."""
     incident = world.engine.incidents[INCIDENT_ID]

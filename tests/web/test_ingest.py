@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from structlog.typing import EventDict
 
-from engine.directory import Directory, Grouping
+from engine.directory import Directory, Grouping, Source
 from engine.errors import OverloadedError, StoreUnavailableError
 from engine.ports import Posting
 from tests.unit.test_alertmanager import ANY_JSON, a_body, a_notice
@@ -27,6 +27,8 @@ from tests.web.senders import KEYS, with_all_senders
 from workers.web.app import create_app
 from workers.web.bodies import DEPTH_MAX, Json
 from workers.web.context import BODY_BYTES_MAX
+from workers.web.ingest import pagerduty
+from workers.web.ingest.addresses import SENDERS
 
 NOTICE = orjson.dumps(a_body(a_notice()))
 
@@ -503,3 +505,8 @@ async def test_encoded_twice(client: httpx2.AsyncClient) -> None:
     answer = await client.post(INGEST_PATH, content=NOTICE, headers=headers)
 
     assert 415 == answer.status_code
+
+
+def test_every_source_is_read() -> None:
+    """Whatever source an integration may have, there is an address that reads it."""
+    assert set(Source) == {*SENDERS, pagerduty.SOURCE}

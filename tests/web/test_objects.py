@@ -11,6 +11,7 @@ from engine.directory import (
     ContactMethod,
     ObjectKind,
     Place,
+    Source,
     User,
     hash_secret,
 )
@@ -628,6 +629,47 @@ async def test_ingest_key(client: httpx2.AsyncClient, world: World) -> None:
     assert hash_secret(other) == second != first
     assert {"no-store"} == {one.headers["cache-control"] for one in (made, changed)}
     assert 40 < len(key)
+
+
+async def test_address_for_pagerduty(client: httpx2.AsyncClient) -> None:
+    """Events of PagerDuty go to an address without the key, which is in their body."""
+    body = {**KINDS["integrations"][1], "source": "pagerduty"}
+    made = await client.post("/v1/integrations", json=body, headers=ADMIN)
+    place = made.headers["location"]
+    changed = await client.post(f"{place}/key", headers=ADMIN)
+
+    assert [["/v2/enqueue"], ["/v2/enqueue"]] == [
+        one.json()["addresses"] for one in (made, changed)
+    ]
+    assert changed.json()["key"] != made.json()["key"]
+
+
+async def test_unknown_source(client: httpx2.AsyncClient, world: World) -> None:
+    """A source that nothing can be read of is refused, and those there are are named."""
+    before = world.configuration.directory
+    body = {**KINDS["integrations"][1], "source": "sentry"}
+    answer = await client.post("/v1/integrations", json=body, headers=ADMIN)
+    [error] = answer.json()["errors"]
+
+    assert 422 == answer.status_code
+    assert "source" == error["field"]
+    assert all(f"'{source}'" in error["problem"] for source in Source)
+    assert before == world.configuration.directory
+
+
+@pytest.mark.parametrize(
+    ("path", "field"), [("users", "is_active"), ("urgencies", "is_important")]
+)
+@pytest.mark.parametrize("value", [0, "no", None])
+async def test_flags(
+    client: httpx2.AsyncClient, path: str, field: str, value: object
+) -> None:
+    """A flag is true or false; whoever sends something else may mean the other one."""
+    body = {**KINDS[path][1], field: value}
+    answer = await client.post(f"/v1/{path}", json=body, headers=ADMIN)
+
+    assert 422 == answer.status_code
+    assert [field] == [error["field"] for error in answer.json()["errors"]]
 
 
 async def test_ingest_key_of_a_file(client: httpx2.AsyncClient, world: World) -> None:

@@ -38,6 +38,7 @@ from engine.service.object_errors import (
     OwnedByFileError,
     UnknownObjectError,
 )
+from workers.web.methods import allowed
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -279,7 +280,7 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def answer(_request: Request, error: Exception) -> Response:
+async def answer(request: Request, error: Exception) -> Response:
     """Answer an error as a problem; one that nobody foresaw is raised again."""
     match error:
         case ProblemError():
@@ -289,7 +290,7 @@ async def answer(_request: Request, error: Exception) -> Response:
         case RequestValidationError():
             return to_response(invalid(error.errors()))
         case HTTPException():
-            return to_response(_of_framework(error))
+            return to_response(_of_framework(request, error))
         case _:
             raise error
 
@@ -321,15 +322,15 @@ def _of_engine(error: EngineError) -> ProblemError:
     return problem
 
 
-def _of_framework(error: HTTPException) -> ProblemError:
+def _of_framework(request: Request, error: HTTPException) -> ProblemError:
     """Translate what the router raises. The path stays out: it may hold a key."""
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
             return ProblemError(NO_ROUTE, "Nothing is served here. See /docs.")
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            allowed = (error.headers or {}).get("Allow", "")
-            detail = f"Use {allowed or 'another method'}."
-            return ProblemError(NO_METHOD, detail, headers=error.headers)
+            methods = allowed(request)
+            detail = f"Use {methods or 'another method'}."
+            return ProblemError(NO_METHOD, detail, headers={"Allow": methods})
         case status:
             kind = Kind(HTTPStatus(status), BAD_REQUEST.code, BAD_REQUEST.title)
             return ProblemError(kind, str(error.detail), headers=error.headers)

@@ -289,8 +289,11 @@ def described(
     **examples: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Describe a command for the OpenAPI document: its body, its refusals."""
+    schema = _inlined(body.model_json_schema())
+    if not is_required:
+        schema["type"] = ["object", "null"]
     content = {
-        "schema": _inlined(body.model_json_schema()),
+        "schema": schema,
         "examples": {name: {"value": one} for name, one in examples.items()},
     }
 

@@ -251,7 +251,7 @@ async def set_metadata(
 
     Without values the key is removed.
     """
-    body = await order.read(MetadataBody)
+    body = await order.read(MetadataBody, is_required=True)
     incident = await order.context.engine.find(order.incident_id)
     name = one_line(key, KEY_MAX)
     _refuse_key(incident, name)

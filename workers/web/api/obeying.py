@@ -39,9 +39,9 @@ class Order:
         self._request = request
         self._token = token
 
-    async def read(self, body: type[B]) -> B:
+    async def read(self, body: type[B], *, is_required: bool = False) -> B:
         """
-        Read the body; a command may go without one.
+        Read the body; a command may go without one, unless nothing means something.
 
         Raises:
             ProblemError: If it cannot be taken, or a value in it is not valid.
@@ -49,9 +49,10 @@ class Order:
         raw = await read_body(
             self._request, self.context.body_bytes_max, self.context.patience_seconds
         )
-        parsed = parse_json(raw) if raw.strip() else None
+        parsed = parse_json(raw) if is_required or raw.strip() else None
+        sent = {} if parsed is None and not is_required else parsed
         try:
-            return body.model_validate({} if parsed is None else parsed)
+            return body.model_validate(sent)
         except ValidationError as error:
             raise invalid(error.errors()) from None
 

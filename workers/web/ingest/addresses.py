@@ -12,13 +12,14 @@ the integration's id in place of its key.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BaseModel
 
-from engine.directory import Directory, Integration, Scope
+from engine.directory import Directory, Integration, Scope, Source
 from engine.ids import show_incident_id
 from engine.ports import Posting, Receipt, RoutedAlert
 from workers.web.auth import may
@@ -47,9 +48,9 @@ class Sender:
 
 # Alertmanager and Grafana are told apart by what they write, not by the address.
 SENDERS: Mapping[str, Sender] = {
-    "alertmanager": Sender(read=alertmanager.read_alerts),
-    "grafana": Sender(read=alertmanager.read_alerts),
-    "generic": Sender(read=generic.read_alerts, parse=generic.parse),
+    Source.ALERTMANAGER: Sender(read=alertmanager.read_alerts),
+    Source.GRAFANA: Sender(read=alertmanager.read_alerts),
+    Source.GENERIC: Sender(read=generic.read_alerts, parse=generic.parse),
 }
 
 
@@ -77,23 +78,10 @@ class Accepted(BaseModel):
     incidents: list[PostedIncident]
 
 
-_EXTRA = {
-    "requestBody": {
-        "required": True,
-        "description": "What the source sends. Any JSON opens an incident.",
-        "content": {"application/json": {"schema": {}}},
-    },
-    "security": [{}, {"token": []}],
-}
-
-
-# Grafana can be told to PUT, and never tries again what was refused.
-@router.put("/ingest/{source}/{key}", include_in_schema=False)
-@router.post(
-    "/ingest/{source}/{key}",
-    status_code=HTTPStatus.ACCEPTED,
-    response_model=Accepted,
-    responses=documented(
+_TAKING: Mapping[str, Any] = {
+    "status_code": HTTPStatus.ACCEPTED,
+    "response_model": Accepted,
+    "responses": documented(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.NOT_FOUND,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -101,8 +89,20 @@ _EXTRA = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
-    openapi_extra=_EXTRA,
-)
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "description": "What the source sends. Any JSON opens an incident.",
+            "content": {"application/json": {"schema": {}}},
+        },
+        "security": [{}, {"token": []}],
+    },
+}
+
+
+# Grafana can be told to PUT, and never tries again what was refused.
+@router.put("/ingest/{source}/{key}", **_TAKING)
+@router.post("/ingest/{source}/{key}", **_TAKING)
 async def take_in(source: str, key: str, request: Request, intake: Taking) -> Response:
     """
     Store the alerts of a request. Sources are `alertmanager`, `grafana`, `generic`.

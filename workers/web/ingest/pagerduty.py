@@ -16,14 +16,14 @@ import orjson
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from engine.directory import Directory
+from engine.directory import Directory, Source
 from workers.web.bodies import BodyError, parse_json
 from workers.web.ingest.counting import Received, counting
 from workers.web.ingest.intake import Intake, Taking
 from workers.web.ingest.pagerduty_events import ACTIONS, Event, read_event
 from workers.web.problems import NO_ADDRESS, documented
 
-SOURCE = "pagerduty"
+SOURCE = Source.PAGERDUTY
 INVALID_EVENT = "invalid_event"
 MESSAGE_INVALID = "Event object is invalid"
 UNKNOWN_KEY = (
@@ -50,6 +50,22 @@ class InvalidEvent(BaseModel):
     errors: list[str]
 
 
+def _described(actions: Sequence[str], dedup_key: object) -> object:
+    """Describe events of these actions, for the OpenAPI document."""
+    required = ["routing_key", "event_action", *(["dedup_key"] if dedup_key else ())]
+
+    return {
+        "type": "object",
+        "required": required,
+        "properties": {
+            "routing_key": {"type": "string"},
+            "event_action": {"type": "string", "enum": [*actions]},
+            "dedup_key": dedup_key,
+            "payload": {"description": "An object; of a trigger anything is taken."},
+        },
+    }
+
+
 _REQUEST_BODY = {
     "requestBody": {
         "required": True,
@@ -57,14 +73,10 @@ _REQUEST_BODY = {
         "content": {
             "application/json": {
                 "schema": {
-                    "type": "object",
-                    "required": ["routing_key", "event_action"],
-                    "properties": {
-                        "routing_key": {"type": "string"},
-                        "event_action": {"type": "string", "enum": [*ACTIONS]},
-                        "dedup_key": {"type": "string"},
-                        "payload": {"type": "object"},
-                    },
+                    "oneOf": [
+                        _described(ACTIONS[:1], {}),
+                        _described(ACTIONS[1:], {"type": "string", "pattern": r"\S"}),
+                    ]
                 }
             }
         },

@@ -17,6 +17,7 @@ from engine.directory import (
     ObjectKind,
     ResolveWhen,
     Route,
+    Source,
     hash_secret,
 )
 from engine.directory.integrations import ROUTES_MAX
@@ -35,7 +36,7 @@ from workers.web.idempotency import IdempotentRoute
 class IntegrationBody(NamedBody):
     """A source of alerts and where they go. The last route has no `match`."""
 
-    source: Name
+    source: Source
     grouping: Grouping = Grouping.PER_ALERT
     resolve_when: ResolveWhen = ResolveWhen.ALL
     routes: Annotated[tuple[Route, ...], Field(max_length=ROUTES_MAX)] = ()
@@ -77,7 +78,8 @@ class NewIntegrationAnswer(IntegrationAnswer):
 
     Attributes:
         key: Shown this once.
-        addresses: Where its alerts go; the key is in them.
+        addresses: Where its alerts go. The key is in them, or goes with each event as
+            its `routing_key` if the source is `pagerduty`.
     """
 
     key: str
@@ -87,9 +89,17 @@ class NewIntegrationAnswer(IntegrationAnswer):
 def with_key(answer: ObjectAnswer, secret: str, base_url: str) -> NewIntegrationAnswer:
     """Show an integration with the key that was made for it."""
     shown = dict(answer)
-    address = f"{base_url}/ingest/{shown['source']}/{secret}"
+    address = base_url + _path_of(shown["source"], secret)
 
     return NewIntegrationAnswer(**shown, key=secret, addresses=[address])
+
+
+def _path_of(source: str, secret: str) -> str:
+    """Return where a sender sends to; of PagerDuty's events the key is in the body."""
+    if source == Source.PAGERDUTY:
+        return "/v2/enqueue"
+
+    return f"/ingest/{source}/{secret}"
 
 
 INTEGRATIONS = Resource(

@@ -8,7 +8,7 @@ taken and never shown. Left out, or null, they stay as they are.
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from typing_extensions import override
 
 from engine.directory import (
@@ -100,7 +100,7 @@ class UserBody(NamedBody):
 
     username: Text = ""
     email: Text = ""
-    is_active: bool = True
+    is_active: StrictBool = True
     contact_methods: Annotated[
         tuple[SentMethod, ...], Field(max_length=METHODS_MAX)
     ] = ()
@@ -199,7 +199,7 @@ class UserGroupAnswer(ObjectAnswer):
 class UrgencyBody(NamedBody):
     """A named set of channels that a step pages with, important or not."""
 
-    is_important: bool = False
+    is_important: StrictBool = False
     channels: Annotated[tuple[Name, ...], Field(max_length=CHANNELS_MAX)] = ()
 
     @override
