@@ -29,6 +29,7 @@ Everything the engine raises, by whose fault it is. Those not here name their mo
         * adapters.destinations.UnreachableError: there was no connection.
         * adapters.destinations.NoAnswerError: it may have arrived; nobody said so.
     * UnclearError: it may have been written or not; asking again is safe.
+        * ConfigurationUnclearError: the same of configuration; look first.
     * UnreadableError: what is stored was written by a newer version, or is damaged.
     * adapters.redis.health.ShardsMismatchError: the store has other shards.
     * adapters.redis.client.RefusedError: Redis refused a command, and will again.
@@ -95,6 +96,13 @@ class LookUpFailedError(EngineError):
 
 class UnclearError(EngineError):
     """It may have been written or not; asking again is safe."""
+
+
+class ConfigurationUnclearError(UnclearError):
+    """The configuration may have been changed or not; look before doing it again."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the configuration may have been changed or not: {problem}")
 
 
 class UnreadableError(EngineError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from engine.errors import EngineError, TryAgainError
+from engine.errors import EngineError, TryAgainError, UnclearError
 from workers.bootstrap import Installation, connect
 from workers.demo import SecretsError
 from workers.escalator import Escalator
@@ -170,7 +170,7 @@ async def _until_done(work: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             return await work()
-        except TryAgainError as error:
+        except (TryAgainError, UnclearError) as error:
             log.warning("start.waits", error=str(error), pause_seconds=PAUSE_SECONDS)
         await anyio.sleep(PAUSE_SECONDS)
 

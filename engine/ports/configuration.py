@@ -48,6 +48,7 @@ class Configuration(Protocol):
             Whether it was stored: False if somebody else changed it since.
 
         Raises:
-            StoreUnavailableError: If it was not stored, or may have been; look again.
+            StoreUnavailableError: If it was not stored.
+            ConfigurationUnclearError: If it may have been; look before doing it again.
         """
         ...

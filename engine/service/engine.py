@@ -169,6 +169,11 @@ class Engine:
             if incident_id not in adopted.incident.children or _is_over(adopted):
                 return Decision(incident=child, reason=adopted.reason)
         attached = await self.obey(incident_id, command)
+        if attached.incident.parent != command.parent:
+            # Something came between, as when each is attached to the other at once.
+            await self._leave(
+                command.parent, incident_id, f"{command.id}.left", command
+            )
         parent = await self.find(command.parent)
         if attached.incident.parent != parent.id or parent.status.is_open:
             return attached
@@ -185,12 +190,17 @@ class Engine:
         parent = (await self.find(incident_id)).parent
         detached = await self.obey(incident_id, command)
         if parent is not None:
-            leaves = ChildDetached(at=command.at, id=command.id, child=incident_id)
-            # A parent that is purged has nobody to tell any more.
-            with suppress(UnknownIncidentError):
-                await self.obey(parent, leaves)
+            await self._leave(parent, incident_id, command.id, command)
 
         return detached
+
+    async def _leave(
+        self, parent: str, child: str, command_id: str, command: Attached | Detached
+    ) -> None:
+        """Let a parent know that an incident is no part of it; unless it is purged."""
+        leaves = ChildDetached(at=command.at, id=command_id, child=child)
+        with suppress(UnknownIncidentError):
+            await self.obey(parent, leaves)
 
     async def _follow(
         self, attached: Decision, parent: Incident, command: Attached

@@ -199,6 +199,10 @@ async def _acknowledge(
         settlement.follow_ups.append(routed)
     elif settlement.incident is not None:
         await settlement.apply(settlement.directions.acknowledgement(routed, at))
+    else:
+        log.warning(
+            "acknowledgement.dropped", integration=routed.integration, key=routed.key
+        )
 
 
 async def _hear(settlement: Settlement, event: Event) -> None:

@@ -7,11 +7,15 @@ from datetime import timedelta
 import anyio
 import pytest
 from redis.asyncio import Redis
+from typing_extensions import override
 
+from engine.adapters.arq_timers import wake_jobs
 from engine.adapters.memory import MemoryConfiguration
+from engine.adapters.redis.client import AnswerLostError, Argument, Client, Reply
 from engine.adapters.redis.configuration import RedisConfiguration
+from engine.adapters.redis.scripts import Name
 from engine.directory import Directory, User
-from engine.errors import StoreUnavailableError
+from engine.errors import ConfigurationUnclearError, StoreUnavailableError
 from engine.ports import Configuration
 from engine.service.look_ups import LOCAL_SECONDS_MAX
 from tests.contract.conftest import MEMORY
@@ -112,6 +116,34 @@ async def test_removed(another: Another) -> None:
 
     assert whole == seeded
     assert Directory(version=2) == await two.latest()
+
+
+async def test_of_one_piece(on: OnRedis) -> None:
+    """A directory that a version before the first release stored is refused, not taken for empty."""
+    await on.redis.hset(  # type: ignore[misc]
+        "rung:directory", mapping={"version": 7, "body": "1{}"}
+    )
+
+    with pytest.raises(StoreUnavailableError, match="start with an empty store"):
+        await RedisConfiguration(on.client, on.clock).read()
+
+
+async def test_answer_is_lost(on: OnRedis) -> None:
+    """Of a change whose answer is lost it is not known whether it was stored."""
+
+    class Losing(Client):
+        @override
+        async def run(self, name: Name, *arguments: Argument) -> Reply:
+            await super().run(name, *arguments)
+            message = "the connection is gone"
+            raise AnswerLostError(message)
+
+    writer = Losing(on.redis, wake_jobs(), observe=lambda _: None)
+    configuration = RedisConfiguration(on.client, on.clock, writer=writer)
+
+    with pytest.raises(ConfigurationUnclearError):
+        await configuration.change(Directory(), ALICE)
+    assert ALICE == await configuration.latest()
 
 
 async def put(on: OnRedis, directory: Directory) -> None:

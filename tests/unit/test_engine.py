@@ -87,6 +87,29 @@ class TestAttaching:
         assert Reason.ATTACHED is await driver.attach("child", "parent")
         assert parent == (await driver.incident("child")).parent
 
+    async def test_each_to_the_other(self) -> None:
+        """Attached to each other at once, one of them refuses and is left by the other."""
+
+        class Crossing(Stubborn):
+            @override
+            async def commit(self, commits: Sequence[Commit]) -> Sequence[Stored]:
+                self.commits += 1
+                if self.commits == 2:
+                    adopts = ChildAttached(
+                        at=driver.clock.now(), id="cross", child=parent
+                    )
+                    driver.engine.store = self.driver.store
+                    await driver.engine.obey(child, adopts)
+                return await self.driver.store.commit(commits)
+
+        driver, child, parent = await two()
+        driver.engine.store = Crossing(driver)
+        command = Attached(at=driver.clock.now(), id="c", by="alice", parent=parent)
+        await driver.engine.attach(child, command)
+
+        assert (await driver.incident("child")).parent is None
+        assert () == (await driver.incident("parent")).children
+
     async def test_parent_ends(self) -> None:
         """If the parent ends meanwhile, what is attached to it ends with it."""
 

@@ -571,3 +571,13 @@ async def test_examples_are_right(client: httpx2.AsyncClient, world: World) -> N
                 "there is no" in p or "no incident" in p or "deactivated" in p
                 for p in problems
             ), problems
+
+
+async def test_key_on_put(client: httpx2.AsyncClient) -> None:
+    """An Idempotency-Key is for POST: on another method it hides no other request."""
+    headers = ALICE | {"Idempotency-Key": "k1"}
+    body = {"texts": ["x"]}
+    await client.put(f"{ONE}/metadata/first", headers=headers, json=body)
+    answer = await client.put(f"{ONE}/metadata/second", headers=headers, json=body)
+
+    assert ["x"] == answer.json()["metadata"]["second"]

@@ -95,7 +95,8 @@ def command_id(context: WebContext, token: Token, name: str, request: Request) -
     a key each request is a command of its own.
     """
     key = request.headers.get(HEADER)
-    if key is None:
+    # Of other methods nothing is kept to tell another request of the same key by.
+    if key is None or request.method != "POST":
         return context.ids.command_id()
     parts = f"{token.hash}\0{name}\0{key}"
 

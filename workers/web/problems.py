@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from engine.errors import (
     ConfigurationContendedError,
+    ConfigurationUnclearError,
     ContendedError,
     EngineError,
     KeyTakenError,
@@ -146,6 +147,10 @@ _ENGINE_PROBLEMS: Mapping[type[Exception], tuple[Kind, str]] = {
     UnclearError: (
         UNCLEAR,
         "Send it again with the same Idempotency-Key: doing so twice changes nothing.",
+    ),
+    ConfigurationUnclearError: (
+        UNCLEAR,
+        "It may have been stored or not. Read it, and send it again if it was not.",
     ),
     UnreadableError: (
         UNREADABLE,

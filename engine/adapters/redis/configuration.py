@@ -7,11 +7,20 @@ import anyio
 import structlog
 
 from engine.adapters.redis import keys
-from engine.adapters.redis.client import Argument, Client
+from engine.adapters.redis.client import (
+    AnswerLostError,
+    Argument,
+    Client,
+    NotReplicatedError,
+)
 from engine.adapters.redis.scripts import Name
 from engine.codec import DIRECTORY_KINDS, decode_directory, encode_directory
 from engine.directory import Directory
-from engine.errors import StoreUnavailableError, UnreadableError
+from engine.errors import (
+    ConfigurationUnclearError,
+    StoreUnavailableError,
+    UnreadableError,
+)
 from engine.ports import Clock
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -77,8 +86,10 @@ class RedisConfiguration:
         is_first = before == Directory()
         wanted = NO_VERSION if is_first else before.version
         next_one = after.model_copy(update={"version": before.version + 1})
-
-        return await self._store(wanted, before, next_one)
+        try:
+            return await self._store(wanted, before, next_one)
+        except (AnswerLostError, NotReplicatedError) as error:
+            raise ConfigurationUnclearError(str(error)) from error
 
     async def _store(
         self, wanted: int | str, before: Directory, after: Directory
@@ -143,10 +154,23 @@ class RedisConfiguration:
             return None
         if not objects:
             return known
+        await self._refuse_one_piece(objects)
         try:
             return decode_directory(int(told), _by_kind(objects))
         except UnreadableError as error:
             raise StoreUnavailableError(str(error)) from error
+
+    async def _refuse_one_piece(self, objects: Sequence[Sequence[bytes]]) -> None:
+        """Refuse a directory that was stored in one piece, before the first release."""
+        if any(objects) or not await self._client.ask(
+            "HEXISTS", keys.DIRECTORY, "body"
+        ):
+            return
+        message = (
+            "the configuration was stored by a version before the first release: "
+            "start with an empty store"
+        )
+        raise StoreUnavailableError(message)
 
 
 def _by_kind(objects: Sequence[Sequence[bytes]]) -> Mapping[str, Mapping[str, bytes]]:

@@ -61,7 +61,9 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 WITH_ETAG: dict[int | str, dict[str, Any]] = {HTTPStatus.OK: {"headers": ETAG_HEADER}}
 LISTING = {**WITH_ETAG, **CACHED, **documented(*_ALWAYS)}
 READING = {**WITH_ETAG, **CACHED, **documented(*_ALWAYS, HTTPStatus.NOT_FOUND)}
-MAKING = documented(*_ALWAYS, *_OF_BODIES, HTTPStatus.CONFLICT)
+MAKING = documented(
+    *_ALWAYS, *_OF_BODIES, HTTPStatus.CONFLICT, HTTPStatus.GATEWAY_TIMEOUT
+)
 REPLACING = {**MAKING, **documented(HTTPStatus.PRECONDITION_FAILED)}
 CHANGING = {**MAKING, **documented(HTTPStatus.NOT_FOUND)}
 REMOVING = documented(
@@ -69,6 +71,7 @@ REMOVING = documented(
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
     HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.GATEWAY_TIMEOUT,
 )
 
 Body = TypeVar("Body", bound=BaseModel)
