@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from engine.directory import Directory, hash_secret
+from engine.directory.checks import Checks
 from engine.directory.drafts import Draft, Judge, mistakes_among
+from engine.directory.file_form import SETTINGS
 from engine.directory.plan import Plan, plan
 from engine.errors import ConfigurationContendedError
 from engine.ports import Configuration
@@ -86,11 +88,23 @@ def planned(stored: Directory, draft: Draft, rules: Rules) -> Plan:
         has_schedules=rules.has_schedules,
         judge_address=rules.judge_address,
     )
-    mistakes = [*draft.mistakes, *made.conflicts, *among]
+    left = _left_dangling(stored, made.after)
+    mistakes = [*draft.mistakes, *made.conflicts, *among, *left]
     if mistakes:
         raise MistakesError(mistakes)
 
     return made
+
+
+def _left_dangling(before: Directory, after: Directory) -> list[Mistake]:
+    """Say which settings of the API would name something that files take away."""
+    known = Checks(directory=before).problems_of_settings()
+
+    return [
+        Mistake(file="", line=None, path=f"{SETTINGS}.{one.path}", problem=one.problem)
+        for one in Checks(directory=after).problems_of_settings()
+        if one not in known and f"{SETTINGS}/{one.path}" not in after.origins
+    ]
 
 
 async def apply_files(

@@ -61,10 +61,12 @@ async def first_start(
         made = read_secrets(data_directory)
         await configuration.seed(demo_directory(made))
     directory = await configuration.read()
-    if not _has_secrets(data_directory):
-        return _how_to_go_on_without(data_directory, address, "are not there")
+    if missing := _missing(data_directory):
+        told = f"{' and '.join(missing)} in {data_directory}: not there"
+        return _how_to_go_on_without(address, told)
     if not read_secrets(data_directory).open(directory):
-        return _how_to_go_on_without(data_directory, address, "fit another one")
+        told = f"{TOKEN_FILE} or {KEY_FILE} in {data_directory}: of another store"
+        return _how_to_go_on_without(address, told)
 
     return _how_to_go_on(data_directory, address)
 
@@ -153,8 +155,10 @@ def read_secrets(data_directory: Path) -> Secrets:
     )
 
 
-def _has_secrets(data_directory: Path) -> bool:
-    return all((data_directory / name).exists() for name in (TOKEN_FILE, KEY_FILE))
+def _missing(data_directory: Path) -> list[str]:
+    names = (TOKEN_FILE, KEY_FILE)
+
+    return [name for name in names if not (data_directory / name).exists()]
 
 
 def _how_to_go_on(data_directory: Path, address: str) -> list[str]:
@@ -170,12 +174,11 @@ def _how_to_go_on(data_directory: Path, address: str) -> list[str]:
     ]
 
 
-def _how_to_go_on_without(data_directory: Path, address: str, why: str) -> list[str]:
-    names = f"{TOKEN_FILE} and {KEY_FILE} in {data_directory}"
-
+def _how_to_go_on_without(address: str, told: str) -> list[str]:
     return [
         f"  listens on   {address}",
-        f"This store was set up before, but {names} {why}.",
+        f"This store was set up before; {told}.",
         "Only hashes are kept, so they cannot be shown again. Set RUNG_DATA_DIR to the",
-        "directory that holds them, or start with an empty store.",
+        "directory that holds them, or make others: `rung token create NAME --scope",
+        "admin`, and a key with POST /v1/integrations/{id}/key.",
     ]

@@ -329,6 +329,29 @@ def test_config_dir_with_mistakes(directory: Path, tmp_path: Path) -> None:
     assert problem.endswith("did you mean 'alice'?\n1 mistake: nothing was applied\n")
 
 
+def test_emptied(directory: Path, on_it: dict[str, str]) -> None:
+    """Files that write nothing remove nothing: a checkout that broke off looks like this."""
+    rung("apply", directory, "--yes", **on_it)
+    for path in directory.glob("*.yaml"):
+        path.write_text("users:\n")
+    code, _, problem = rung("apply", directory, "--yes", **on_it)
+
+    assert 2 == code
+    assert "its files write nothing, which would remove all that came from" in problem
+
+
+def test_catch_all_goes(directory: Path, on_it: dict[str, str]) -> None:
+    """The policy that is the catch-all cannot be taken away and leave nobody at last."""
+    rung("apply", directory, "--yes", **on_it)
+    for path in directory.glob("*.yaml"):
+        path.unlink()
+    (directory / "people.yaml").write_text("users: {zoe: {name: Zoe}}\n")
+    code, _, problem = rung("apply", directory, "--yes", **on_it)
+
+    assert 1 == code
+    assert "settings.catch_all: there is no policy 'default'" in problem
+
+
 def test_exit_codes(directory: Path, tmp_path: Path) -> None:
     """No such directory is a usage error; no Redis is something missing."""
     away = {"REDIS_URL": "redis://127.0.0.1:1", "RUNG_DATA_DIR": str(tmp_path)}

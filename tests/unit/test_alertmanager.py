@@ -350,6 +350,21 @@ def test_too_many_alerts() -> None:
 @pytest.mark.parametrize(
     "body",
     [
+        {"status": "resolved"},
+        {"status": "resolved", "alerts": []},
+        {"state": "ok", "title": "[OK] disk", "evalMatches": []},
+    ],
+)
+def test_only_over(body: Json) -> None:
+    """What only says that something is over is no reason to page anybody."""
+    [routed] = read(body)
+
+    assert AlertStatus.RESOLVED is routed.alert.status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         None,
         True,
         5,
@@ -361,7 +376,7 @@ def test_too_many_alerts() -> None:
         {"alerts": {}},
         {"alerts": []},
         {"alerts": "x"},
-        {"status": "resolved", "alerts": []},
+        {"status": "resolved", "state": "alerting", "alerts": []},
         {"alerts": [1]},
         {"alerts": [None, "x"]},
         {"alerts": [{}]},

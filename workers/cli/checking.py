@@ -83,7 +83,7 @@ def _report(
         if not draft.directory.origins and not draft.mistakes:
             fail(EMPTY.format(where=directory), USAGE)
         return look_at_files(draft, around(configured_channels()))
-    if settings.redis_url is None:
+    if settings.redis_url is None and not settings.data_dir.exists():
         fail(NOTHING, USAGE)
     there = stored()
     if there.directory == Directory():

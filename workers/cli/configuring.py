@@ -28,6 +28,11 @@ SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 DIFFERENCES_MAX = 12
 VALUE_MAX = 60
 
+NOTHING_WRITTEN = (
+    "its files write nothing, which would remove all that came from files: is it the "
+    "right one? Single objects are removed by leaving them out"
+)
+
 app = typer.Typer()
 
 
@@ -92,9 +97,14 @@ def read_draft(directory: Path, named: str = "") -> "Draft":
     from workers.files import FilesError, read_texts
 
     try:
-        return read_files(read_texts(directory), os.environ.get)
+        draft = read_files(read_texts(directory), os.environ.get)
     except FilesError as error:
         fail(f"{named}{error}", USAGE)
+    if not draft.directory.origins and not draft.mistakes:
+        # A checkout that broke off looks like this: it would remove all that there is.
+        fail(f"{named}{directory}: {NOTHING_WRITTEN}", USAGE)
+
+    return draft
 
 
 def configure(settings: "Settings", redis_url: str, directory: Path) -> "Applied":

@@ -112,7 +112,11 @@ def name_of(integration: Integration) -> str:
 def read_shapeless(
     body: Json, fields: Fields, integration: Integration, alert_id: str
 ) -> Alert:
-    """Make a firing alert of anything; its text shows the body if nothing else can."""
+    """
+    Make an alert of anything; its text shows the body if nothing else can.
+
+    It fires, unless it says of itself that something is over.
+    """
     labels = fields.texts("labels") or fields.texts("commonLabels")
     annotations = fields.texts("annotations") or fields.texts("commonAnnotations")
     named = [annotations.get("summary"), labels.get("alertname"), fields.text("title")]
@@ -125,11 +129,24 @@ def read_shapeless(
     return Alert(
         id=alert_id,
         fingerprint=hash_of(body),
-        status=AlertStatus.FIRING,
+        status=_state_of(body),
         title=title_of([*named, name_of(integration)]),
         labels=bounded_labels(labels, fields, integration.labels_routed),
         message=message_of(told),
         unread=fields.told(),
+    )
+
+
+def _state_of(body: Json) -> AlertStatus:
+    """Return what a body of no known shape says; when in doubt it fires."""
+    sent = body if isinstance(body, dict) else {}
+    words = [
+        word for name in ("status", "state") if isinstance(word := sent.get(name), str)
+    ]
+    said = {status_of(word) for word in words}
+
+    return (
+        AlertStatus.RESOLVED if said == {AlertStatus.RESOLVED} else AlertStatus.FIRING
     )
 
 
