@@ -18,6 +18,10 @@ from engine.core.events import Outcome
 from engine.errors import EngineError, show_error
 from engine.ports import DeliveryResult, OnCall, OnCallReason
 
+# A wait of years is a slip of the channel, and adding it to a time would overflow. Any
+# attempt is given up long before an hour is over.
+RETRY_AFTER_MAX = timedelta(hours=1)
+
 
 class GuestError(EngineError):
     """A guest did not do what was asked; the words are ours."""
@@ -29,7 +33,7 @@ async def ask(question: Callable[[], object], seconds_max: float) -> object:
 
     Raises:
         GuestError: If it raised anything at all; of a stranger's error only its kind
-            is said.
+            is said. Our own cancellation and KeyboardInterrupt are passed on.
         TimeoutError: If there was no answer in time.
     """
     try:
@@ -43,10 +47,15 @@ async def ask(question: Callable[[], object], seconds_max: float) -> object:
         if _is_cancelled():
             raise
         raise GuestError("CancelledError") from None
-    except SystemExit:
-        raise GuestError("SystemExit") from None
+    except KeyboardInterrupt:
+        # It is whoever sits at the terminal who wants that.
+        raise
     except Exception as error:
         raise GuestError(show_error(error)) from error
+    except BaseException as error:
+        # Among them SystemExit, also in a group. What exits in a task of its own still
+        # ends the worker: the event loop raises that itself, past all who wait.
+        raise GuestError(type(error).__name__) from error
 
 
 async def _asked(question: Callable[[], object]) -> object:
@@ -92,14 +101,20 @@ def read_result(result: object) -> DeliveryResult:
     outcome: object = result.outcome
     if not isinstance(outcome, str) or outcome not in set(Outcome):
         return _failed("answered DeliveryResult with an outcome that is none")
-    wait: object = result.retry_after
-
     return replace(
         result,
         outcome=Outcome(outcome),
         detail=_text(result.detail),
-        retry_after=wait if isinstance(wait, timedelta) else None,
+        retry_after=_wait(result.retry_after),
     )
+
+
+def _wait(wait: object) -> timedelta | None:
+    """Return how long to leave it alone, within what can be meant."""
+    if not isinstance(wait, timedelta):
+        return None
+
+    return min(max(wait, timedelta(0)), RETRY_AFTER_MAX)
 
 
 def _failed(detail: str) -> DeliveryResult:

@@ -81,6 +81,11 @@ MISDEEDS = {
     "raises many": (fails(ExceptionGroup("", [OSError()])), "ExceptionGroup"),
     "is cancelled": (fails(asyncio.CancelledError()), "CancelledError"),
     "exits": (exits, "SystemExit"),
+    "exits in a group": (
+        fails(BaseExceptionGroup("", [OSError(), SystemExit(1)])),
+        "BaseExceptionGroup",
+    ),
+    "is closed": (fails(GeneratorExit()), "GeneratorExit"),
     "is not async": (at_once, "answered at once: write `async def`"),
 }
 NO_PEOPLE = "answered OnCall with people that are no list of user ids"
@@ -119,6 +124,12 @@ async def test_misdeed(question: Callable[[], object], expected: str) -> None:
         await ask(question, 1)
 
     assert expected == str(caught.value)
+
+
+async def test_keyboard() -> None:
+    """Whoever sits at the terminal is obeyed, also while a guest is asked."""
+    with pytest.raises(KeyboardInterrupt):
+        await ask(fails(KeyboardInterrupt()), 1)
 
 
 async def test_cancelled() -> None:
@@ -193,6 +204,9 @@ def test_no_result(result: object, expected: str) -> None:
         ({"detail": "caf\ud800"}, odd(SENT, detail="caf?")),
         ({"retry_after": 30}, SENT),
         ({"retry_after": MINUTE}, odd(SENT, retry_after=MINUTE)),
+        ({"retry_after": -MINUTE}, odd(SENT, retry_after=0 * MINUTE)),
+        ({"retry_after": timedelta.min}, odd(SENT, retry_after=0 * MINUTE)),
+        ({"retry_after": timedelta.max}, odd(SENT, retry_after=60 * MINUTE)),
     ],
 )
 def test_odd_result(fields: dict[str, object], expected: DeliveryResult) -> None:
@@ -275,3 +289,20 @@ async def test_hanging_channel() -> None:
     await driver.alert("db", "db", fires=True)
 
     assert [1] == channel.attempts
+
+
+async def test_endless_wait() -> None:
+    """A channel that wants to be left alone for ever is: the attempt is recorded."""
+    driver = Driver(POLICY)
+    channel = HandedOver(
+        answers(DeliveryResult(outcome=Outcome.FAILED, retry_after=timedelta.max))
+    )
+    driver.use("console", channel)
+    with capture_logs() as lines:
+        await driver.alert("db", "db", fires=True)
+
+    tried = [line["person"] for line in lines if line["event"] == "notification.tried"]
+
+    assert ["alice", "bob"] == tried
+    assert [1, 1] == channel.attempts
+    assert "delivery.left_to_its_lease" not in {line["event"] for line in lines}
