@@ -202,6 +202,8 @@ def test_unknown_keys() -> None:
         '{"Message": "{\\"routing\\\\u005fkey\\": [\\"a\\", \\"canary',
         "payload=%7B%22routing_key%22%3A%22canary%22%7D",
         "routing%5Fkey=canary",
+        '{"url": "https://r.example/?to=https%3A%2F%2Fu%3Acanary%40h%2F"}',
+        '{"url": "https://r.example/?to=http%3A%2F%2Fh%2Fingest%2Fgeneric%2Fcanary"}',
         "[" * 1_000 + '{"token": "canary"}' + "]" * 1_000,
     ],
 )
@@ -264,6 +266,7 @@ SLOW_TO_SEARCH = (
     "://" * 680,
     "://a:" * 400,
     ":" + "\\" * 2_047,
+    "%3a%2f%2f" * 227,
     "basic " * 340,
     "bearer" + " " * 2_000,
     "/ingest/a/" * 204,

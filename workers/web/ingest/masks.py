@@ -33,22 +33,22 @@ _WHOLE = r"""[\[{].* | "(?:[^"\\]|\\.)*"?[^\s,&}\]]* | '(?:[^'\\]|\\.)*'?[^\s,&}
 _VALUE = re.compile(_WHOLE + r"| [^\s,&}\]]+", re.VERBOSE | re.DOTALL)
 _LINE = re.compile(_WHOLE + r"| [^\r\n]+", re.VERBOSE | re.DOTALL)
 
-# What is a secret wherever it stands; a slash may be escaped.
+# What is a secret wherever it stands; a slash may be escaped, as in JSON or an address.
 _SCHEME = re.compile(
     r"(?P<kept>\b(?:bearer|basic)(?:\s|\+|%20)+)[^\s\"'\\,;&<>]+", re.IGNORECASE
 )
 _USERINFO = re.compile(
-    r"""(?P<kept>:(?:\\*/){2})
-        (?: [^\s/?\#"'<>]+(?=@)
+    r"""(?P<kept>(?::|%3a)(?:\\*/|%2f){2})
+        (?: [^\s/?\#"'<>]+(?=@|%40)
           # cut before the @, and no port
           | [^\s/?\#"'<>:\[]+:(?!\d*\Z)[^\s/?\#"'<>]+\Z )""",
-    re.VERBOSE,
-)
-_INGEST = re.compile(
-    r"""(?P<kept>/ingest\\*/[^\s/\\"']+\\*/)[^\s/\\?\#&"'<>]+""",
     re.IGNORECASE | re.VERBOSE,
 )
-_ESCAPE = re.compile(r"\\+u00([2-7][0-9a-f])", re.IGNORECASE)
+_INGEST = re.compile(
+    r"""(?P<kept>(?:/|%2f)ingest(?:\\*/|%2f)[^\s/\\"'%]+(?:\\*/|%2f))[^\s/\\?\#&"'<>]+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ESCAPE = re.compile(r"(?<!\\)\\++u00([2-7][0-9a-f])", re.IGNORECASE)
 # No & and no space: a value would seem to end there.
 _PERCENT = re.compile(r"%(?:22|2d|2f|3a|3d|3f|40|5b|5f|7b)", re.IGNORECASE)
 
