@@ -226,9 +226,10 @@ class _Builder:
             raise YamlError(NO_CHARACTER, line, path)
         if isinstance(event, AliasEvent) or event.anchor is not None:
             sign = "*" if isinstance(event, AliasEvent) else "&"
+            # What stands behind the sign may be a secret that lacks its quotes.
             problem = (
-                f"`{sign}{event.anchor[:QUOTED_MAX]}`: anchors and aliases are not "
-                "read: write out what is meant"
+                f"`{sign}`: anchors and aliases are not read: write out what is "
+                "meant, and put text in quotes"
             )
             raise YamlError(problem, line, path)
         tag = getattr(event, "tag", None)

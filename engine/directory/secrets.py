@@ -6,6 +6,7 @@ Secrets in files: an address, a signing secret or a key may be left to the envir
 Only the name stands in the file then. What it stands for is never shown.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from policies.loading import Path
 
 ENV = "env"
 HOW_TO_WRITE = "write a text, or {env: NAME} for one of the environment"
+# Anything else may be the secret itself, written where its name belongs.
+QUOTABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 SecretOf = Callable[[str], str | None]
 
@@ -81,7 +84,13 @@ class Secrets:
             return None
         found = self.secret_of(name)
         if not found:
-            problem = f"the environment variable {name[:100]!r} is not set: set it"
-            self.problems.append((path, problem))
+            self.problems.append((path, _not_set(name)))
 
         return found or None
+
+
+def _not_set(name: str) -> str:
+    if not QUOTABLE.fullmatch(name):
+        return f"the environment has nothing of that name: {HOW_TO_WRITE}"
+
+    return f"the environment variable {name[:100]!r} is not set: set it"

@@ -155,6 +155,7 @@ ROUTES = "integrations:\n  am:\n    name: A\n    source: generic\n    routes:\n"
 USER = "users:\n  eve:\n    name: Eve\n"
 PLACE = "channels:\n  room: {{name: R, kind: chat, channel: webhook{}}}\n"
 UNKNOWN_VARIABLE = "the environment variable 'NOPE' is not set: set it"
+NO_NAME = "the environment has nothing of that name: write a text, or {env: NAME} for one of the environment"
 
 # Beside people.yaml and policies.yaml, a file with one mistake: it alone is told.
 PLANTED = [
@@ -168,7 +169,7 @@ PLANTED = [
     ),
     (
         "teams:\n  a: &a {name: A}\n  b: *a",
-        "x.yaml:2: teams: `&a`: anchors and aliases are not read: write out what is meant",
+        "x.yaml:2: teams: `&`: anchors and aliases are not read: write out what is meant, and put text in quotes",
     ),
     (
         "users:\n  eve: !!python/object:os.system {}",
@@ -264,6 +265,22 @@ PLANTED = [
     (
         PLACE.format(", address: {env: EMPTY}"),
         "x.yaml:2: channels.room.address: the environment variable 'EMPTY' is not set: set it",
+    ),
+    (
+        PLACE.format(", address: {env: hunter2-real-secret}"),
+        f"x.yaml:2: channels.room.address: {NO_NAME}",
+    ),
+    (
+        PLACE.format(", address: {env: hunter2}"),
+        f"x.yaml:2: channels.room.address: {NO_NAME}",
+    ),
+    (
+        PLACE.format(", address: {env: HUNTER2-SECRET}"),
+        f"x.yaml:2: channels.room.address: {NO_NAME}",
+    ),
+    (
+        PLACE.format(', address: {env: ""}'),
+        f"x.yaml:2: channels.room.address: {NO_NAME}",
     ),
     (
         PLACE.format(", address: {file: x}"),

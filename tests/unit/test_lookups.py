@@ -210,7 +210,7 @@ async def test_never_there(edited: Edited) -> None:
         ("schedules:\n  ? [a]\n  : [b]", ":2: schedules: a key that is no text"),
         ("schedules: {a: ['']}", ":1: 'a' has an entry that is no user id"),
         ("schedules: {a: [true]}", ":1: 'a' has an entry that is no user id"),
-        ("schedules: {a: &x [b]}", ":1: schedules: `&x`: anchors and aliases"),
+        ("schedules: {a: &x [b]}", ":1: schedules: `&`: anchors and aliases"),
         ("a: b: c", ":1: not YAML: mapping values are not allowed here"),
         ("schedules: {}\n---\nb: 2", ":2: a second document begins"),
         ("schedules: \x00", "not YAML"),

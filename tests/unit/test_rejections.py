@@ -11,7 +11,8 @@ from engine.adapters.memory import ManualClock, MemoryRejectedEvents
 from engine.errors import StoreUnavailableError
 from engine.ports import RejectedEvent
 from workers.web.bodies import BEGINNING_BYTES
-from workers.web.ingest.rejections import WAITING_MAX, Rejections, without_secrets
+from workers.web.ingest.masks import without_secrets
+from workers.web.ingest.rejections import WAITING_MAX, Rejections
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
@@ -168,6 +169,42 @@ def test_unknown_keys() -> None:
         '{"Message": "{\\"routing_key\\": \\"canary\\"}"}',
         "routing_key: canary\n",
         '{"token": ["canary"]}',
+        "Authorization: Bearer canary",
+        'Authorization: Digest username="u", response="canary"',
+        "authorization=Basic+canary&a=1",
+        "it was called with bearer canary",
+        '{"log": "curl -H \'X: Basic canary\'"}',
+        '{"Authorization": ["Bearer canary"]}',
+        '{"Authorization": ["Bearer canary"], "cut": "',
+        '{"password": ["a", "canary"]}',
+        '{"password": ["a", "canary"], "cut',
+        '{"password": {"a": [{"b": "canary"}]}}',
+        '{"password": {"a": [{"b": 1}, "canary',
+        '{"awsSecretAccessKey": "canary"}',
+        '{"awsSecretAccessKey": "canary',
+        '{"AWS_SECRET_ACCESS_KEY": "canary", "db-pwd": "canary"}',
+        '{"pwd": "canary"}',
+        "pwd=canary",
+        '{"ROUTING-KEY": "canary", "RoutingKey": "canary"}',
+        '{"url": "https://u:canary@h/"}',
+        '{"url": "https://u:can@canary@h/", "cut": "',
+        '{"url": "https:\\/\\/u:canary@h',
+        '{"url": "https://u:canary',
+        "https://canary@h/",
+        "see http://r.example/ingest/generic/canary",
+        '{"url": "http://r.example/ingest/generic/canary?a=1"}',
+        '{"url": "http:\\/\\/r.example\\/ingest\\/generic\\/canary',
+        '{"http://r.example/ingest/generic/canary": 1}',
+        '{"routing\\u005fkey": "canary"}',
+        '{"routing\\u005fkey": "canary',
+        '{"pass\\u0077ord": "a\\u0022canary", "cut',
+        '{"Message": "{\\"routing\\\\u005fkey\\": [\\"a\\", \\"canary\\"]}"}',
+        '{"Message": "{\\"routing\\\\u005fkey\\": [\\"a\\", \\"canary',
+        "payload=%7B%22routing_key%22%3A%22canary%22%7D",
+        "routing%5Fkey=canary",
+        '{"url": "https://r.example/?to=https%3A%2F%2Fu%3Acanary%40h%2F"}',
+        '{"url": "https://r.example/?to=http%3A%2F%2Fh%2Fingest%2Fgeneric%2Fcanary"}',
+        "[" * 1_000 + '{"token": "canary"}' + "]" * 1_000,
     ],
 )
 def test_secrets(body: str) -> None:
@@ -183,12 +220,29 @@ def test_secrets(body: str) -> None:
     [
         '{"dedup_key": "db1", "groupKey": "{}:{a=1}", "severity": "critical"}',
         "title=Disk+full&monkey=1",
+        '{"url": "http://prometheus:9090/graph?g0.expr=up%3D%3D0", "n": [1, 1.5, null]}',
+        '{"url": "http://prometheus:9090',
+        '{"url": "http://[::1]:9090',
+        '{"summary": "caf\u00e9", "half": "\\ud800"}',
         "",
     ],
 )
 def test_no_secrets(body: str) -> None:
     """Keys that are none of ours, and all else, are shown: people look for them."""
     assert body == without_secrets(body.encode())
+
+
+def test_rest_is_shown() -> None:
+    """Only the secrets are masked: the rest still says what came, from where."""
+    assert '{"password": "***", "a": [1], "b": "https://***@h/"}' == without_secrets(
+        b'{"password": ["a", "b"], "a": [1], "b": "https://u:p@h/"}'
+    )
+    assert "Authorization: ***\na: 1" == without_secrets(
+        b"Authorization: Bearer k\na: 1"
+    )
+    assert "http://r/ingest/generic/***?a=1" == without_secrets(
+        b"http://r/ingest/generic/key?a=1"
+    )
 
 
 def test_beginning() -> None:
@@ -208,6 +262,18 @@ SLOW_TO_SEARCH = (
     '"' * 2_048,
     "a" * 2_048,
     "token " * 340,
+    "token=" * 340,
+    "://" * 680,
+    "://a:" * 400,
+    ":" + "\\" * 2_047,
+    "%3a%2f%2f" * 227,
+    "basic " * 340,
+    "bearer" + " " * 2_000,
+    "/ingest/a/" * 204,
+    "authorization" * 150,
+    "secret" * 340 + "=",
+    "[" * 1_024 + "]" * 1_024,
+    '{"a":' * 300 + "1" + "}" * 300,
 )
 
 

@@ -6,7 +6,6 @@ done; the process writes what waits there, a few a second, for as long as it ser
 What finds the line full is not kept. Secrets are taken out before it is put there.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable
 
@@ -15,8 +14,7 @@ import structlog
 
 from engine.errors import EngineError
 from engine.ports import Clock, RejectedEvent, RejectedEvents
-from workers.web.bodies import BEGINNING_BYTES
-from workers.web.text import clean
+from workers.web.ingest.masks import without_secrets
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -24,20 +22,6 @@ WAITING_MAX = 20
 WRITE_EVERY_SECONDS = 0.2
 WARN_EVERY_SECONDS = 10.0
 UNKNOWN_KEY = "unknown_key"
-MASK = "***"
-# A name that secrets go by, as in JSON or a form, and what stands behind it; a text may
-# have been cut before its end.
-_SECRET = re.compile(
-    r"""(?P<name>["']?(?<![a-z0-9_-])
-        (?:(?:[a-z0-9]+[_-]){0,3}
-            (?:(?:routing|service|integration|api|access|ingest|private)[ _-]?key
-              |[a-z0-9]*(?:token|secret|password|passwd)
-              |authorization)
-          |key)
-        \\*["']?\s*[:=]\s*\\*)
-        (?:"(?:[^"\\]|\\.)*"? | '(?:[^'\\]|\\.)*'? | [^\s,&}\]]+)""",
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
 
 
 class Rejections:
@@ -125,11 +109,3 @@ class Rejections:
             await self._kept.keep(event)
         except Exception as error:  # noqa: BLE001 - nothing here may end the process
             log.warning("rejected_event.not_kept", error=str(error))
-
-
-def without_secrets(beginning: bytes) -> str:
-    """Return the beginning of a body, fit to show, with its secrets masked."""
-    text = beginning[:BEGINNING_BYTES].decode(errors="replace")
-    masked = _SECRET.sub(lambda found: f"{found['name']}{MASK}", text)
-
-    return clean(masked, BEGINNING_BYTES)
