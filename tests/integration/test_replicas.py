@@ -136,7 +136,7 @@ async def test_configuration(pair: Pair) -> None:
         refused = await client.put(path, json=team | {"name": "Operations"})
 
     assert "Ops" == made.json()["name"]
-    assert 503 == refused.status_code
+    assert 504 == refused.status_code
 
 
 async def test_drains(pair: Pair) -> None:

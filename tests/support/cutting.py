@@ -38,6 +38,8 @@ class Cutting:
     kill: Callable[[], None] = lambda: None
     port: int = 0
     was_cut: threading.Event = field(default_factory=threading.Event)
+    _is_silent: threading.Event = field(default_factory=threading.Event)
+    _is_answered: threading.Event = field(default_factory=threading.Event)
 
     def serve(self, listener: socket.socket) -> None:
         """Take connections until the listener is closed."""
@@ -61,9 +63,10 @@ class Cutting:
 
     def _cut(self, data: bytes, server: socket.socket) -> None:
         if self.cut is Cut.ALL:
+            self._is_silent.set()
             server.sendall(data)
-            # The answer is read here: whoever asked is gone when it comes.
-            server.recv(CHUNK)
+            # Redis has carried it out, and whoever asked is gone before it hears of it.
+            self._is_answered.wait(WAIT_SECONDS)
         elif self.cut is Cut.HALF:
             server.sendall(data[: len(data) // 2])
         self.kill()
@@ -72,6 +75,10 @@ class Cutting:
     def _to_client(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError), client:
             while data := server.recv(CHUNK):
+                if self._is_silent.is_set():
+                    self._is_answered.set()
+                    self.was_cut.wait(WAIT_SECONDS)
+                    return
                 client.sendall(data)
 
 

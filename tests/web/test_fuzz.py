@@ -57,7 +57,7 @@ CONFIG = ProjectConfig(
     ),
     operations=OperationsConfig(operations=[] if IS_LONG else [POLICIES_ONCE]),
     generation=GenerationConfig(
-        max_examples=100 if IS_LONG else 5,
+        max_examples=100 if IS_LONG else 2,
         deterministic=not IS_LONG,
         database="none",
         # Parameters that nobody knows are ignored, as everywhere.
