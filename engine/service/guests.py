@@ -52,7 +52,7 @@ async def ask(question: Callable[[], object], seconds_max: float) -> object:
         raise
     except Exception as error:
         raise GuestError(show_error(error)) from error
-    except BaseException as error:
+    except (SystemExit, GeneratorExit, BaseExceptionGroup) as error:
         # Among them SystemExit, also in a group. What exits in a task of its own still
         # ends the worker: the event loop raises that itself, past all who wait.
         raise GuestError(type(error).__name__) from error

@@ -155,7 +155,7 @@ async def test_unknown_key(
         event["source"],
         event["integration"],
     )
-    assert '{"title": "x", "token": ***}' == event["body"]
+    assert '{"title": "x", "token": "***"}' == event["body"]
     assert [(source, 1)] == [(line["source"], line["count"]) for line in warnings]
     assert "canary" not in repr([event, logged])
 
@@ -198,7 +198,7 @@ async def test_invalid_event(app: FastAPI, client: httpx2.AsyncClient) -> None:
 
     assert ("invalid_event", "pagerduty") == (event["reason"], event["integration"])
     assert "'event_action' is none of trigger, acknowledge, resolve" == event["detail"]
-    assert '"event_action":"page"' in str(event["body"])
+    assert '"event_action": "page"' in str(event["body"])
     assert ROUTING_KEY not in repr(event)
 
 
