@@ -3,14 +3,14 @@
 import json
 import platform
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from benchmarks import command_line, core, counting
+from benchmarks.options import Figures, Options
 
-Figures = dict[str, Any]
-BENCHMARKS: Mapping[str, Callable[[float], Figures]] = {
+BENCHMARKS: Mapping[str, Callable[[Options], Figures]] = {
     "core": core.measure,
     "counting": counting.measure,
     "help": command_line.measure,
@@ -24,8 +24,11 @@ def main(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(BENCHMARKS)}, all.")],
     *,
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="How long each part runs.")
-    ] = 1.0,
+        float | None, typer.Option(min=0.1, help="How long each part runs.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Repeats a run that draws by chance.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line each.")
     ] = False,
@@ -36,8 +39,9 @@ def main(
             f"there is no benchmark {name!r}: use {', '.join(BENCHMARKS)}", err=True
         )
         raise typer.Exit(2)
+    options = Options(seconds=seconds, seed=seed)
     for each in BENCHMARKS if name == "all" else [name]:
-        figures = {"name": each, **_machine(), **BENCHMARKS[each](seconds)}
+        figures = {"name": each, **_machine(), **BENCHMARKS[each](options)}
         if as_json:
             typer.echo(json.dumps(figures))
         else:

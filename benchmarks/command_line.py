@@ -4,20 +4,21 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Any
 
-RUNS_MIN = 5
+from benchmarks.options import Figures, Options
+
+RUNS_MIN, GOES_ON_SECONDS = 5, 1.0
 
 
-def measure(seconds: float) -> dict[str, Any]:
+def measure(options: Options) -> Figures:
     """
     Measure, and return milliseconds: the median and the worst of at least five runs.
 
     Args:
-        seconds: How long to go on.
+        options: How long to go on.
     """
     took: list[float] = []
-    until = time.monotonic() + seconds
+    until = time.monotonic() + options.seconds_or(GOES_ON_SECONDS)
     while len(took) < RUNS_MIN or time.monotonic() < until:
         began = time.monotonic()
         subprocess.run(

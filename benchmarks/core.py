@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from benchmarks.options import Figures, Options
 from engine.codec import (
     decode_incident,
     encode_entry,
@@ -36,6 +36,7 @@ from policies.policy import Policy, Snapshot
 AT = datetime(2026, 11, 24, 3, tzinfo=UTC)
 # So many in a row between two looks at the clock.
 BATCH = 200
+PART_SECONDS = 1.0
 POLICY = Policy.model_validate(
     {
         "id": "default",
@@ -79,17 +80,18 @@ class Case:
         return decide(self.incident, self.event)
 
 
-def measure(seconds: float) -> dict[str, Any]:
+def measure(options: Options) -> Figures:
     """
     Measure decisions and codec.
 
     Args:
-        seconds: How long each part runs.
+        options: How long each part runs.
 
     Returns:
         Decisions a second of a typical step; microseconds of a decision by kind, of the
         codec by part, and of a typical step with all of it; bytes of what is stored.
     """
+    seconds = options.seconds_or(PART_SECONDS)
     cases = _cases()
     decisions = {
         name: microseconds(case.decide, seconds) for name, case in cases.items()

@@ -1,9 +1,9 @@
 """What it costs to count: that stands beside every decision and every send."""
 
 from datetime import timedelta
-from typing import Any
 
-from benchmarks.core import microseconds
+from benchmarks.core import PART_SECONDS, microseconds
+from benchmarks.options import Figures, Options
 from engine.adapters.memory import MemoryTotals
 from engine.ports import Counter, Span
 from engine.service import Tally
@@ -11,16 +11,17 @@ from engine.service import Tally
 LATE = timedelta(milliseconds=3)
 
 
-def measure(seconds: float) -> dict[str, Any]:
+def measure(options: Options) -> Figures:
     """
     Measure one count and one time.
 
     Args:
-        seconds: How long each part runs.
+        options: How long each part runs.
 
     Returns:
         Microseconds of each.
     """
+    seconds = options.seconds_or(PART_SECONDS)
     tally = Tally(MemoryTotals(), "measured")
 
     return {

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chaos import PER_SECOND, run_chaos, strikes_planned
-from tests.support.chaos_ledger import Ledger, Strike, Victim
-from tests.support.chaos_load import Answered, Kind, Story, planned
-from tests.support.chaos_pages import Pages, Seen
+from benchmarks.chaos.ledger import Ledger, Strike, Victim
+from benchmarks.chaos.load import Answered, Kind, Story, planned
+from benchmarks.chaos.pages import Pages, Seen
+from benchmarks.chaos.run import PER_SECOND, run_chaos, strikes_planned
 from tests.support.journeys import ConsolePage
 
 # The same each time; another one by this variable. Every run prints its own.

@@ -58,7 +58,7 @@ class Pages:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Read along for as long as the block lasts, and all that is left at its end."""
+        """Read along while the block lasts, and all that is left at its end."""
         is_over = threading.Event()
 
         def read() -> None:

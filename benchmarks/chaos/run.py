@@ -2,7 +2,7 @@
 Chaos: kill worker, web and Redis under load, again and again, and keep a ledger.
 
 One web, two workers and a Redis of its own on 127.0.0.1, in real time. What is sent
-and what is struck comes from a seed. `python -m tests.support.chaos --seed 7` prints
+and what is struck comes from a seed. `python -m benchmarks.chaos.run --seed 7` prints
 the ledger; its exit code is 1 if a promise was broken.
 """
 
@@ -26,9 +26,9 @@ import httpx2
 import redis
 import typer
 
-from tests.support.chaos_ledger import Ledger, Policy, Strike, Victim
-from tests.support.chaos_load import Kind, Request, Senders, planned
-from tests.support.chaos_pages import Pages
+from benchmarks.chaos.ledger import Ledger, Policy, Strike, Victim
+from benchmarks.chaos.load import Kind, Request, Senders, planned
+from benchmarks.chaos.pages import Pages
 from tests.support.journeys import seed_store, with_quick_policy
 from tests.support.overdue import forgotten, overdue
 from tests.support.processes import Rung, running_rung
@@ -101,7 +101,7 @@ class Report:
         yield f"pages owed {len(ledger.owed)}, seen {len(ledger.lines)}, " + ", ".join(
             f"{name} {len(found)}" for name, found in self.problems.items()
         )
-        yield f"pages that came again, the same page: {ledger.doubled}; torn: {self.torn}"
+        yield f"pages that came again: {ledger.doubled}; torn: {self.torn}"
         yield f"pages late by {_spread(ledger.lateness)}"
         yield f"requests answered after {_spread(ledger.waits)}"
         for victim in Victim:

@@ -7,8 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
-from tests.support.chaos_load import Answered, Kind, Story
-from tests.support.chaos_pages import Seen
+from benchmarks.chaos.load import Answered, Kind, Story
+from benchmarks.chaos.pages import Seen
 
 # Whoever is to be paged, and so many seconds after the alert.
 Policy = tuple[tuple[str, float], ...]

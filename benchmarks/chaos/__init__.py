@@ -1,0 +1,1 @@
+"""Faults under load, and a ledger of what became of each page."""
