@@ -341,6 +341,7 @@ def _engine(adapters: _Adapters) -> Engine:
         last_known=RedisLastKnown(adapters.client),
         clock=adapters.clock,
         is_local=lambda _target: is_local,
+        is_guest=plugins.lookup is not None,
     )
 
     return Engine(

@@ -8,7 +8,7 @@ wrote is refused by name, so that it can be left for a process that knows it.
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -84,23 +84,31 @@ Stored = Mapping[str, Mapping[str, bytes]]
 SNAPSHOT, INTEGRATION, LETTER, REASON, COMMENTS = "h", "n", "t", "y", "yc"
 
 
+class WrittenIncident(NamedTuple):
+    """An incident that is read as far as JSON goes, and the snapshot that it names."""
+
+    snapshot: str
+    fields: Mapping[str, Any]
+
+
 def encode_incident(incident: Incident) -> bytes:
     """Write an incident, without its alerts and with only the hash of its snapshot."""
     return _plain({**INCIDENT.write(incident), SNAPSHOT: incident.snapshot.hash})
 
 
-def snapshot_hash(data: bytes) -> str:
+def read_incident(data: bytes) -> WrittenIncident:
     """
-    Return the hash of the snapshot that an encoded incident walks.
+    Read an incident as far as to know which snapshot it walks.
 
     Raises:
         UnreadableError: If the data is damaged or of a newer version.
     """
-    named: object = _read("incident", data).get(SNAPSHOT)
+    read = _read("incident", data)
+    named: object = read.get(SNAPSHOT)
     if not isinstance(named, str):
         raise UnreadableError("incident", "names no snapshot")
 
-    return named
+    return WrittenIncident(snapshot=named, fields=read)
 
 
 def integration_of(data: bytes) -> str | None:
@@ -113,6 +121,21 @@ def integration_of(data: bytes) -> str | None:
     return named if isinstance(named, str) else None
 
 
+def incident_from(
+    written: WrittenIncident, snapshot: Snapshot, alerts: Mapping[str, AlertRecord]
+) -> Incident:
+    """
+    Return the incident that is written, with what is stored apart from it.
+
+    Raises:
+        UnreadableError: If it is damaged.
+    """
+    try:
+        return INCIDENT.read(written.fields, snapshot=snapshot, alerts=alerts)
+    except DAMAGE as error:
+        raise UnreadableError("incident", str(error)) from error
+
+
 def decode_incident(
     data: bytes, snapshot: Snapshot, alerts: Mapping[str, AlertRecord]
 ) -> Incident:
@@ -122,11 +145,7 @@ def decode_incident(
     Raises:
         UnreadableError: If the data is damaged or of a newer version.
     """
-    read = _read("incident", data)
-    try:
-        return INCIDENT.read(read, snapshot=snapshot, alerts=alerts)
-    except DAMAGE as error:
-        raise UnreadableError("incident", str(error)) from error
+    return incident_from(read_incident(data), snapshot, alerts)
 
 
 def encode_mail(content: Routed | Event) -> bytes:

@@ -72,7 +72,7 @@ def resolve_targets(
             incident, walk, event.responders, at, has_more=bool(event.policies)
         )
 
-    return changed(decision, holds_until=event.until)
+    return changed(decision, holds_until=event.until) if event.until else decision
 
 
 def take_turn(incident: Incident, event: TurnTaken, at: datetime) -> Decision:
@@ -150,7 +150,8 @@ def _page(
     reachable = any(responder.rules for responder in responders)
     if reachable:
         # They may be reached: waits count again, unless it is learned otherwise.
-        incident = keep_walk(incident, walk, changed(walk, is_waiving=False))
+        if walk.is_waiving:
+            incident = keep_walk(incident, walk, changed(walk, is_waiving=False))
     elif not has_more:
         incident = keep_walk(incident, walk, missed(incident, walk, ref))
     known = walk_of(incident, walk.id)
@@ -183,6 +184,8 @@ def _start_pages(
 ) -> Started:
     """Start pages, and let whoever awaited an older one await the newer one too."""
     started = start_pages(incident, responders, request, at)
+    if not started.merged:
+        return started
     known = started.incident
     for older, newer in started.merged:
         known = hand_over(known, older, newer)

@@ -13,7 +13,7 @@ from engine.core.changing import changed
 from engine.core.effects import LookUp, Named, TakeTurn
 from engine.core.events import Responder
 from engine.core.incident import Call, Incident, Walk
-from engine.core.walk import policy_of, put_walk
+from engine.core.walk import move_walk, policy_of
 from policies.steps import NotifyStep
 from policies.targets import AnyTarget, MetadataTarget, PolicyTarget
 
@@ -60,9 +60,9 @@ def recall_who(
 ) -> tuple[Incident, LookUp]:
     """Have a walk whose look-up met its deadline ask what was known last."""
     question = replace(_question_of_walk(incident, walk, step, at), is_recall=True)
-    waiting = changed(walk, due=question.deadline, recalls=walk.recalls + 1)
+    asked = move_walk(incident, walk, due=question.deadline, recalls=walk.recalls + 1)
 
-    return put_walk(incident, walk, waiting), question
+    return asked, question
 
 
 def _question_of_walk(
@@ -84,7 +84,7 @@ def ask(
     incident: Incident, walk: Walk, asked_at: datetime, deadline: datetime
 ) -> Incident:
     """Have a walk wait for an answer to its next generation."""
-    return put_walk(incident, walk, changed(walk, due=deadline, asked_at=asked_at))
+    return move_walk(incident, walk, due=deadline, asked_at=asked_at)
 
 
 def ask_whose_turn(
@@ -103,7 +103,6 @@ def ask_whose_turn(
         for responder in responders
         if responder.target == target
     )
-    waiting = changed(walk, due=deadline, candidates=in_turn)
     question = TakeTurn(
         walk=walk.id,
         generation=walk.generation + 1,
@@ -114,7 +113,7 @@ def ask_whose_turn(
         deadline=deadline,
     )
 
-    return put_walk(incident, walk, waiting), question
+    return move_walk(incident, walk, due=deadline, candidates=in_turn), question
 
 
 def start_call(

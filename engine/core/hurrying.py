@@ -10,9 +10,9 @@ from engine.core.reasons import Reason
 from engine.core.starting import wanted_again
 from engine.core.walk import (
     has_more_rounds,
+    move_walk,
     next_further_round,
     policy_of,
-    put_walk,
     start_main_walk,
     start_walk,
     walk_of,
@@ -122,7 +122,8 @@ def _to_next_round(incident: Incident, main: Walk, at: datetime) -> Decision:
 
 def _at_step(incident: Incident, main: Walk, step: int, at: datetime) -> Incident:
     """Have the main walk run a step now, without the wait before it."""
-    now = changed(
+    return move_walk(
+        incident,
         main,
         step=step,
         due=at,
@@ -132,5 +133,3 @@ def _at_step(incident: Incident, main: Walk, step: int, at: datetime) -> Inciden
         candidates=(),
         is_waited=False,
     )
-
-    return put_walk(incident, main, now)

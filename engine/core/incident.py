@@ -286,14 +286,16 @@ class Incident:
     @property
     def next_due(self) -> datetime | None:
         """When the incident moves by itself next; None if only others can move it."""
-        dues = [walk.due for walk in self.walks]
-        dues += [page.due for page in self.pages]
-        dues += [call.due for call in self.calls]
-        dues += [checklist.due for checklist in self.checklists]
-        dues += [self.restart.due if self.restart else None]
-        dues += [self.exhausts_at, self.returns_at]
+        first = self.restart.due if self.restart else None
+        for due in (self.exhausts_at, self.returns_at):
+            if due is not None and (first is None or due < first):
+                first = due
+        for timer in (*self.walks, *self.pages, *self.calls, *self.checklists):
+            due = timer.due
+            if due is not None and (first is None or due < first):
+                first = due
 
-        return min([due for due in dues if due], default=None)
+        return first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +317,8 @@ class Decision:
 
     def then(self, incident: Incident, *effects: Effect) -> "Decision":
         """Return this decision with another incident, and more to do."""
+        if incident is self.incident and not effects:
+            return self
         return Decision(
             incident=incident,
             effects=(*self.effects, *effects),

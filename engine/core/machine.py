@@ -134,19 +134,20 @@ def decide(
     decision = _decide(incident, event, snapshot, at)
     if decision.incident is incident:
         return decision
-    after = _watch_for_the_end(changed(decision.incident, last_at=at), at)
+    decided = decision.incident
+    if decided.last_at != at:
+        decided = changed(decided, last_at=at)
 
-    return decision.then(after)
+    return decision.then(_watch_for_the_end(decided, at))
 
 
-def runs_at(incident: Incident, now: datetime) -> datetime | None:
+def as_of(due: datetime | None, now: datetime) -> datetime | None:
     """
-    Tell as of when the next timer runs; None if none is due by now.
+    Tell as of when a timer runs that is due at a time; None if it is not due by now.
 
     One that is less than 2 s late runs as of its due time, a later one as of now
     (SEMANTICS 1).
     """
-    due = incident.next_due
     if due is None or due > now:
         return None
 
@@ -256,9 +257,11 @@ def _run_walk(incident: Incident, walk: Walk, at: datetime) -> Decision:
         decision = run_step(incident, walk, step, at)
     moved = walk_of(decision.incident, walk.id)
     clock = next_clock_due(decision.incident, moved) if moved else None
-    holds = [until for until in (decision.holds_until, clock) if until]
+    holds_until = decision.holds_until
+    if clock is None or (holds_until is not None and holds_until <= clock):
+        return decision
 
-    return changed(decision, holds_until=min(holds, default=None))
+    return changed(decision, holds_until=clock)
 
 
 def _report(incident: Incident, event: DeliveryReported, at: datetime) -> Decision:

@@ -10,7 +10,7 @@ from engine.core.events import AlertsReceived
 from engine.core.incident import Decision, Incident, Status
 from engine.core.reasons import Reason
 from engine.core.starting import begin_again
-from engine.core.walk import put_walk
+from engine.core.walk import move_walk
 from engine.directory import ResolveWhen
 
 SEEN_MAX = 8
@@ -157,7 +157,7 @@ def _look_at_gates(incident: Incident, at: datetime) -> Incident:
     """Let every walk that is paused count again."""
     for walk in incident.walks:
         if walk.due is None:
-            incident = put_walk(incident, walk, changed(walk, due=at))
+            incident = move_walk(incident, walk, due=at)
 
     return incident
 

@@ -17,7 +17,8 @@ from engine.core.walk import (
     advance,
     end_walk,
     enter_policy,
-    put_walk,
+    keep_walk,
+    move_walk,
     ref_of,
     repeat,
     start_walk,
@@ -147,7 +148,7 @@ def _notify(incident: Incident, walk: Walk, step: NotifyStep, at: datetime) -> D
     # Nothing to notify: left open, or deleted meanwhile. Nobody is reached.
     reason = started.reason if step.targets else Reason.NOT_CONFIGURED
     noted = missed(incident, walk, ref_of(walk))
-    known = put_walk(incident, walk, noted)
+    known = move_walk(keep_walk(incident, walk, noted), noted)
     moved = walk_of(known, walk.id)
     assert moved is not None
 
@@ -212,7 +213,7 @@ def _hold_for_time(
         passed = _passed(incident, walk, at, Reason.GATE_PASSED)
         holds_until = None if walk.is_waited else step.window.holds_until(at)
         return changed(passed, holds_until=holds_until)
-    holding = put_walk(incident, walk, changed(walk, due=opens_at, is_waited=True))
+    holding = move_walk(incident, walk, due=opens_at, is_waited=True)
 
     return Decision(incident=holding, reason=Reason.GATE_CLOSED, holds_until=opens_at)
 
@@ -236,7 +237,7 @@ def _hold_for_volume(
         return _passed(incident, walk, at, Reason.NOT_CONFIGURED)
     if walk.is_waited or _has_volume(incident, step.notices, step.within):
         return _passed(incident, walk, at, Reason.GATE_PASSED)
-    paused = put_walk(incident, walk, changed(walk, due=None))
+    paused = move_walk(incident, walk, due=None)
 
     return Decision(incident=paused, reason=Reason.PAUSED)
 

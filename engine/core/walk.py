@@ -7,6 +7,7 @@ generation, so an answer to a question from before the move is stale.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from engine.core.changing import changed
 from engine.core.incident import Incident, LastRound, StepRef, Walk
@@ -84,7 +85,11 @@ def start_main_walk(incident: Incident, at: datetime) -> Incident:
 
 def walk_of(incident: Incident, walk_id: int | None) -> Walk | None:
     """Return a walk that is not over."""
-    return next((walk for walk in incident.walks if walk.id == walk_id), None)
+    for walk in incident.walks:
+        if walk.id == walk_id:
+            return walk
+
+    return None
 
 
 def asking_walk(incident: Incident, walk_id: int, generation: int) -> Walk | None:
@@ -121,13 +126,9 @@ def advance(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
         began_at = max(ran_at + policy.repeat.delay, _next_round_at(walk))
         return next_further_round(incident, walk, began_at)
     if policy.fallback is not None:
-        behind = changed(
-            _left(walk, ran_at),
-            step=len(policy.steps),
-            pause=policy.repeat.delay,
-            due=ran_at + policy.repeat.delay,
-        )
-        return put_walk(incident, walk, behind)
+        left = _left(ran_at) | {"pause": policy.repeat.delay}
+        due = ran_at + policy.repeat.delay
+        return move_walk(incident, walk, **left, step=len(policy.steps), due=due)
 
     return end_walk(incident, walk)
 
@@ -137,7 +138,7 @@ def go_to(incident: Incident, walk: Walk, step: int, ran_at: datetime) -> Incide
     policy = policy_of(incident, walk)
     due = _due(policy, step, ran_at, is_waiving=walk.is_waiving)
 
-    return put_walk(incident, walk, changed(_left(walk, ran_at), step=step, due=due))
+    return move_walk(incident, walk, **_left(ran_at), step=step, due=due)
 
 
 def has_more_rounds(incident: Incident, walk: Walk) -> bool:
@@ -158,18 +159,18 @@ def next_round(
 ) -> Incident:
     """Begin the policy's steps again at this time, after so long a pause."""
     policy = policy_of(incident, walk)
-    again = changed(
-        _left(walk, began_at),
+
+    return move_walk(
+        incident,
+        walk,
+        **(_left(began_at) | {"pause": pause}),
         step=0,
         round=walk.round + 1,
         round_began_at=began_at,
-        pause=pause,
         due=_due(policy, 0, began_at, is_waiving=walk.is_waiving),
         unreached=(),
         has_reached=False,
     )
-
-    return put_walk(incident, walk, again)
 
 
 def repeat(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
@@ -193,11 +194,12 @@ def enter_policy(
         return Begun(incident=incident, reason=Reason.TOO_MANY_POLICIES)
     is_loud = as_fallback and (walk.is_loud or policy_of(incident, walk).can_page)
     entered = _entered(walk, policy, at, is_loud=is_loud)
+    sent = keep_walk(incident, walk, entered)
     if known.steps:
         due = _due(known, 0, at, is_waiving=walk.is_waiving)
-        moved = put_walk(incident, walk, changed(entered, due=due))
+        moved = move_walk(sent, entered, due=due)
     else:
-        moved = end_walk(*_replaced(incident, walk, entered))
+        moved = end_walk(sent, entered)
 
     return Begun(incident=moved, reason=Reason.BRANCH_TAKEN)
 
@@ -205,7 +207,8 @@ def enter_policy(
 def _entered(walk: Walk, policy: str, at: datetime, *, is_loud: bool) -> Walk:
     """Return a walk at step 1 of another policy."""
     return changed(
-        _left(walk, at),
+        walk,
+        **_left(at),
         policy=policy,
         step=0,
         round=1,
@@ -248,18 +251,18 @@ def last_round_of(walk: Walk) -> LastRound:
     return LastRound(walk=walk.id, awaited=awaited, unreached=walk.unreached)
 
 
-def put_walk(incident: Incident, before: Walk, after: Walk) -> Incident:
-    """Put a moved walk in the place of the old one."""
+def move_walk(incident: Incident, walk: Walk, **fields: Any) -> Incident:
+    """Move a walk: with its new fields it has a new generation, and a new order."""
     order = incident.last_order + 1
-    moved = changed(after, generation=before.generation + 1, order=order)
-    walks = tuple(moved if walk is before else walk for walk in incident.walks)
+    moved = changed(walk, **fields, generation=walk.generation + 1, order=order)
+    walks = tuple([moved if one is walk else one for one in incident.walks])
 
     return changed(incident, walks=walks, last_order=order)
 
 
 def keep_walk(incident: Incident, before: Walk, after: Walk) -> Incident:
     """Note something about a walk that does not move."""
-    walks = tuple(after if walk is before else walk for walk in incident.walks)
+    walks = tuple([after if walk is before else walk for walk in incident.walks])
 
     return changed(incident, walks=walks)
 
@@ -274,7 +277,7 @@ def wait_again(incident: Incident, walk: Walk, at: datetime) -> Incident:
     is_behind = walk.step >= len(policy.steps)
     due = left_at if is_behind else _due(policy, walk.step, left_at, is_waiving=False)
 
-    return put_walk(incident, walk, changed(walk, left_at=left_at, due=due))
+    return move_walk(incident, walk, left_at=left_at, due=due)
 
 
 def wait_ends(incident: Incident, walk: Walk, at: datetime) -> Incident:
@@ -286,7 +289,7 @@ def wait_ends(incident: Incident, walk: Walk, at: datetime) -> Incident:
     if due >= walk.due or walk.is_waited:
         return incident
 
-    return put_walk(incident, walk, changed(walk, due=due))
+    return move_walk(incident, walk, due=due)
 
 
 def next_clock_due(incident: Incident, walk: Walk) -> datetime | None:
@@ -300,17 +303,16 @@ def _replaced(incident: Incident, before: Walk, after: Walk) -> tuple[Incident, 
     return keep_walk(incident, before, after), after
 
 
-def _left(walk: Walk, at: datetime) -> Walk:
-    """Return a walk that has left its step: nothing is asked or waited for."""
-    return changed(
-        walk,
-        left_at=at,
-        pause=NO_TIME,
-        asked_at=None,
-        recalls=0,
-        candidates=(),
-        is_waited=False,
-    )
+def _left(at: datetime) -> dict[str, Any]:
+    """Say what is new of a walk that leaves its step: nothing is asked any more."""
+    return {
+        "left_at": at,
+        "pause": NO_TIME,
+        "asked_at": None,
+        "recalls": 0,
+        "candidates": (),
+        "is_waited": False,
+    }
 
 
 def _next_round_at(walk: Walk) -> datetime:

@@ -98,14 +98,8 @@ class Directions:
         )
         if unanswered:
             return Unanswered(question=question, targets=unanswered)
-        answer = TargetsResolved(
-            at=question.at,
-            walk=question.walk,
-            generation=question.generation,
-            responders=(),
-        )
 
-        return self.with_named(_answered(answer, question, finder, sought), known)
+        return self.with_named(_answered(question, finder, sought), known)
 
     def ask(self, incident_id: str, unanswered: Unanswered) -> None:
         """Have it asked outside; the answer comes into the incident's mailbox."""
@@ -130,11 +124,12 @@ class Directions:
         self, answer: TargetsResolved, known: Snapshot
     ) -> tuple[TargetsResolved, Snapshot]:
         """Put the policies that an answer names into the snapshot, as they are now."""
+        if not answer.policies:
+            return answer, known
         for policy in answer.policies:
             known = known.extended(policy, self.directory.policies)
-        hashed = known.hash if answer.policies else None
 
-        return replace(answer, snapshot=hashed), known
+        return replace(answer, snapshot=known.hash), known
 
     def name_policy(
         self, question: NamePolicy, known: Snapshot
@@ -272,7 +267,6 @@ class Directions:
 
 
 def _answered(
-    answer: TargetsResolved,
     question: LookUp,
     finder: Responders,
     sought: Sequence[Sought],
@@ -299,8 +293,10 @@ def _answered(
     untils = [one.until for one in found if one.until]
     is_known = all(one.is_fixed or one.until is not None for one in found)
 
-    return replace(
-        answer,
+    return TargetsResolved(
+        at=question.at,
+        walk=question.walk,
+        generation=question.generation,
         responders=tuple(people),
         missing=missing,
         order=tuple(dict.fromkeys(one.target for one in in_turn)),

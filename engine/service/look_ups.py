@@ -29,7 +29,7 @@ from engine.ports import (
     OnCall,
     OnCallLookup,
 )
-from engine.service.guests import GuestError, ask, read_on_call
+from engine.service.guests import ask, read_on_call
 from policies.targets import Target
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -97,6 +97,7 @@ class LookUps:
         last_known: LastKnown,
         clock: Clock,
         is_local: IsLocal = always_local,
+        is_guest: bool = True,
     ) -> None:
         """
         Wire it up.
@@ -108,12 +109,15 @@ class LookUps:
             clock: Says how old an answer is.
             is_local: Whether the look-up tells of a target what this process and its
                 store know: then it is waited for.
+            is_guest: Whether others wrote the look-up: then what it answers is looked
+                at, and it is waited for only so long.
         """
         self._lookup = lookup
         self._mailbox = mailbox
         self._last_known = last_known
         self._clock = clock
         self._is_local = is_local
+        self._is_guest = is_guest
         self._fresh: dict[str, KnownOnCall] = {}
         self._noted: dict[str, KnownOnCall] = {}
         self._calls: dict[str, anyio.Event] = {}
@@ -211,12 +215,14 @@ class LookUps:
     ) -> OnCall | Failed:
         """Ask; whatever goes wrong there harms nobody else."""
         try:
+            if not self._is_guest:
+                return await self._lookup.who(target, at)
             return read_on_call(
                 await ask(partial(self._lookup.who, target, at), seconds_max)
             )
         except TimeoutError:
             problem = f"no answer in {seconds_max:g} s"
-        except GuestError as error:
+        except EngineError as error:
             problem = str(error)
         log.warning("look_up.failed", target=str(target), error=problem)
 

@@ -21,7 +21,7 @@ from engine.core.events import (
     TurnTaken,
     WokeUp,
 )
-from engine.core.machine import runs_at
+from engine.core.machine import as_of
 from engine.errors import UnknownIncidentError
 from engine.ids import show_incident_id
 from engine.ports import Claimed, Mail, RoutedAcknowledgement, RoutedAlert
@@ -135,12 +135,11 @@ def _next_timer(settlement: Settlement) -> datetime | None:
     those run that were due before it.
     """
     incident, command = settlement.incident, settlement.command
-    if incident is None or incident.next_due is None:
-        return None
-    if command is not None and incident.next_due >= command.at:
+    due = incident.next_due if incident is not None else None
+    if due is None or (command is not None and due >= command.at):
         return None
 
-    return runs_at(incident, settlement.now)
+    return as_of(due, settlement.now)
 
 
 async def _read(

@@ -21,7 +21,7 @@ from engine.core.events import (
     WokeUp,
 )
 from engine.core.incident import Decision, Incident
-from engine.core.machine import decide, open_incident, runs_at
+from engine.core.machine import as_of, decide, open_incident
 from engine.core.reasons import Reason
 from engine.directory import Rule
 from policies.policy import Policy, Snapshot
@@ -140,7 +140,7 @@ class World:
     def run(self) -> "World":
         """Run every timer that is due now."""
         for _ in range(1_000):
-            at = runs_at(self.incident, self.now)
+            at = as_of(self.incident.next_due, self.now)
             if at is None:
                 return self
             self.happen(WokeUp(at=at))

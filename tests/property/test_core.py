@@ -32,7 +32,7 @@ from engine.core.events import (
     WokeUp,
 )
 from engine.core.incident import Decision, Incident, Status
-from engine.core.machine import decide, open_incident, runs_at
+from engine.core.machine import as_of, decide, open_incident
 from engine.core.reasons import Reason
 from engine.core.walk import WALKS_MAX
 from engine.directory import ResolveWhen
@@ -196,7 +196,7 @@ class Life(RuleBasedStateMachine):
     def _run(self, data: st.DataObject | None = None) -> None:
         """Run what is due by now; that has an end."""
         moves = 0
-        while (at := runs_at(self.incident, self.now)) is not None:
+        while (at := as_of(self.incident.next_due, self.now)) is not None:
             asked = len(self.questions)
             self._happen(WokeUp(at=at))
             for question in self.questions[asked:] if data else []:

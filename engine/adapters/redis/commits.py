@@ -1,5 +1,7 @@
 """What a commit says to its script."""
 
+from collections.abc import Sequence
+
 from engine.adapters.redis import keys
 from engine.adapters.redis.client import Argument
 from engine.codec import (
@@ -17,6 +19,8 @@ from engine.ports import Commit, Summary
 
 # As many as 32 random bits give; if all of them are taken it is decided again.
 CANDIDATES = 4
+# Where the arguments have the revision that is written.
+REVISION = 3
 OPEN, CLOSED, STAYS = "open", "closed", ""
 
 
@@ -56,6 +60,11 @@ def commit_arguments(
         *_lists(commit),
         *_follow_ups(commit, nonce),
     ]
+
+
+def revision_in(arguments: Sequence[Argument]) -> str:
+    """Return the revision that a commit writes."""
+    return str(arguments[REVISION])
 
 
 def _revision_after(revision: str, nonce: int) -> str:

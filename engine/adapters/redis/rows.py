@@ -7,8 +7,17 @@ from typing import Any
 
 import structlog
 
-from engine.codec import decode_incident, decode_mail, decode_record, snapshot_hash
+from engine.adapters.redis.recent import RecentIncidents
+from engine.codec import (
+    WrittenIncident,
+    decode_mail,
+    decode_record,
+    incident_from,
+    read_incident,
+)
 from engine.codec.shapes import instant
+from engine.core.changing import changed
+from engine.core.incident import Incident
 from engine.errors import UnreadableError
 from engine.ids import show_incident_id
 from engine.ports import Claimed, Mail, RoutedAlert
@@ -23,13 +32,14 @@ class Row:
     One incident as a claim or a load found it, not yet decoded.
 
     Attributes:
-        snapshot: Hash of the policy snapshot it walks; None before it opens.
+        written: Its state, if that has to be decoded; None before it opens too.
+        known: The incident, if this revision of it is known here.
     """
 
     incident_id: str
     revision: str
-    state: bytes | None
-    snapshot: str | None
+    written: WrittenIncident | None
+    known: Incident | None
     due: datetime | None
     history_count: int
     failures: int
@@ -37,9 +47,14 @@ class Row:
     mail: tuple[Mail, ...]
 
     @property
+    def is_open(self) -> bool:
+        """Whether it has been opened."""
+        return self.written is not None or self.known is not None
+
+    @property
     def fingerprints(self) -> tuple[str, ...]:
         """The alerts that the unread mail speaks of, each once; none to look up."""
-        if self.state is None:
+        if not self.is_open:
             return ()
         found = {
             mail.content.alert.fingerprint: None
@@ -50,7 +65,7 @@ class Row:
         return tuple(found)
 
 
-def read_row(found: Any) -> Row:
+def read_row(found: Any, recent: RecentIncidents) -> Row:
     """
     Read what a script found of one incident.
 
@@ -60,11 +75,14 @@ def read_row(found: Any) -> Row:
     incident_id = found[0].decode()
     revision, state, due, count, failures, _, after = found[1]
     try:
+        named = revision.decode() if revision else ""
+        known = recent.find(incident_id, named) if state is not None else None
+        is_new = state is not None and known is None
         return Row(
             incident_id=incident_id,
-            revision=revision.decode() if revision else "",
-            state=state,
-            snapshot=snapshot_hash(state) if state is not None else None,
+            revision=named,
+            written=read_incident(state) if is_new else None,
+            known=known,
             due=instant(int(due)) if due else None,
             history_count=int(count or 0),
             failures=int(failures or 0),
@@ -83,17 +101,19 @@ def claimed_from(
 
     Args:
         row: What was found of it.
-        snapshot: The one that it names; None before it opens.
+        snapshot: The one that what is written of it names, if that has to be decoded.
         records: The alerts that its mail speaks of, those that are known.
         at: When it was found.
 
     Raises:
         UnreadableError: If it is damaged or of a newer version.
     """
-    incident = None
-    if row.state is not None and snapshot is not None:
-        alerts = {name: decode_record(record) for name, record in records.items()}
-        incident = decode_incident(row.state, snapshot, alerts)
+    incident = row.known
+    alerts = {name: decode_record(record) for name, record in records.items()}
+    if row.written is not None and snapshot is not None:
+        incident = incident_from(row.written, snapshot, alerts)
+    elif incident is not None and alerts:
+        incident = changed(incident, alerts=alerts)
 
     return Claimed(
         incident_id=row.incident_id,

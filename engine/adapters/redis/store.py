@@ -1,6 +1,6 @@
 """The store on Redis: one claim, one commit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -14,11 +14,12 @@ from engine.adapters.redis.client import (
     Reply,
     is_passing,
 )
-from engine.adapters.redis.commits import commit_arguments
+from engine.adapters.redis.commits import commit_arguments, revision_in
 from engine.adapters.redis.reader import RedisReader
+from engine.adapters.redis.recent import RecentIncidents
 from engine.adapters.redis.rows import Row, claimed_from, read_row
 from engine.adapters.redis.scripts import Name
-from engine.codec import decode_incident, integration_of, snapshot_hash
+from engine.codec import incident_from, integration_of, read_incident
 from engine.codec.shapes import instant, milliseconds
 from engine.core.incident import Incident
 from engine.errors import StoreUnavailableError, UnknownIncidentError, UnreadableError
@@ -34,7 +35,7 @@ MAIL_MAX, MAIL_CLAIM_MAX = 200, 2_000
 # What `release` is told: no pause, one that doubles each time, one for newer state.
 NO_PAUSE, GROWING_PAUSE, NEWER_PAUSE_MS = 0, -1, 5_000
 PAUSE_MS_MAX = 60_000
-NEED = b"need"
+NEED, DONE = b"need", Stored.DONE.value.encode()
 OUTCOMES = {stored.value.encode(): stored for stored in Stored}
 
 
@@ -56,6 +57,7 @@ class RedisStore(RedisReader):
         super().__init__(client, shards=shards)
         self._nonce = nonce
         self._first_shard = 0
+        self._recent = RecentIncidents()
 
     async def claim(
         self, lane: Lane, ahead_until: datetime | None = None
@@ -129,19 +131,20 @@ class RedisStore(RedisReader):
             UnreadableError: If it is damaged or of a newer version.
             StoreUnavailableError: If Redis cannot be reached.
         """
-        hashed = snapshot_hash(state)
-        snapshot = (await self.snapshots.read([(incident_id, hashed)]))[hashed]
+        written = read_incident(state)
+        read = await self.snapshots.read([(incident_id, written.snapshot)])
+        snapshot = read[written.snapshot]
         if isinstance(snapshot, UnreadableError):
             raise snapshot
 
-        return decode_incident(state, snapshot, {})
+        return incident_from(written, snapshot, {})
 
     async def _read(self, found: Sequence[Reply], at: int) -> list[Claimed]:
         """Decode what a script found; what cannot be harms no other."""
-        rows = [_row(item) for item in found]
+        rows = [_row(item, self._recent) for item in found]
         readable = [row for row in rows if isinstance(row, Row)]
         snapshots = await self.snapshots.read(
-            (row.incident_id, row.snapshot) for row in readable if row.snapshot
+            (row.incident_id, row.written.snapshot) for row in readable if row.written
         )
         records = iter(await self._records(readable))
         claimed_at = instant(at)
@@ -149,7 +152,7 @@ class RedisStore(RedisReader):
         read = [
             row
             if isinstance(row, UnreadableError)
-            else _claimed(row, snapshots.get(row.snapshot or ""), records, claimed_at)
+            else _claimed(row, snapshots, records, claimed_at)
             for row in rows
         ]
 
@@ -181,11 +184,16 @@ class RedisStore(RedisReader):
             for commit in commits
         ]
         try:
-            return await self._client.run_all(Name.COMMIT, calls)
+            replies = await self._client.run_all(Name.COMMIT, calls)
         except AnswerLostError as error:
             if not calls:
                 raise
             return [error] * len(calls)
+        for commit, call, reply in zip(commits, calls, replies, strict=True):
+            if reply == DONE:
+                self._recent.keep(revision_in(call), commit.incident)
+
+        return replies
 
     async def _again(self, commits: Sequence[Commit]) -> list[Reply]:
         """Commit with snapshots; by now others of the batch have been stored."""
@@ -219,16 +227,16 @@ def _alerts_key(incident_id: str) -> str:
     return f"{keys.prefix_of(incident_id)}a:{incident_id}"
 
 
-def _row(found: Reply) -> Row | UnreadableError:
+def _row(found: Reply, recent: RecentIncidents) -> Row | UnreadableError:
     try:
-        return read_row(found)
+        return read_row(found, recent)
     except UnreadableError as error:
         return error
 
 
 def _claimed(
     row: Row,
-    snapshot: Snapshot | UnreadableError | None,
+    snapshots: Mapping[str, Snapshot | UnreadableError],
     records: Iterator[Reply],
     at: datetime,
 ) -> Claimed | UnreadableError:
@@ -237,6 +245,7 @@ def _claimed(
     values = next(records) if names else []
     if isinstance(values, Exception):
         return UnreadableError("alerts", str(values))
+    snapshot = snapshots[row.written.snapshot] if row.written else None
     if isinstance(snapshot, UnreadableError):
         return snapshot
     known = {n: value for n, value in zip(names, values, strict=True) if value}
