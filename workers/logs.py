@@ -9,7 +9,7 @@ import io
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -51,7 +51,7 @@ def configure_logs(
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", sink)),
+        logger_factory=lambda *_: _Lines(sink),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sink)
@@ -69,6 +69,21 @@ def configure_logs(
     root.setLevel(LEVELS[level])
     for name in QUIET:
         logging.getLogger(name).setLevel(max(LEVELS[level], logging.WARNING))
+
+
+class _Lines:
+    """A logger that writes each line in one piece, and at once."""
+
+    def __init__(self, sink: "_Sink") -> None:
+        self._sink = sink
+
+    def msg(self, line: str) -> None:
+        """Write a line."""
+        self._sink.write(line + "\n")
+        self._sink.flush()
+
+    # Whatever its level is: the line itself says that.
+    debug = info = warning = error = critical = exception = log = msg
 
 
 class _Sink(io.TextIOBase):

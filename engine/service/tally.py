@@ -7,7 +7,6 @@ with it what it counted since it last handed in.
 
 import math
 from bisect import bisect_left
-from collections import Counter as Counts
 from datetime import datetime, timedelta
 
 import anyio
@@ -42,7 +41,7 @@ class Tally:
 
     def _clear(self) -> None:
         self._counts: dict[Series, int] = {}
-        self._spreads: dict[Series, Counts[float]] = {}
+        self._spreads: dict[Series, dict[float, int]] = {}
         self._lengths: dict[Series, timedelta] = {}
         self._marks: dict[Series, datetime | None] = {}
 
@@ -53,14 +52,14 @@ class Tally:
 
     def time(self, span: Span, took: timedelta, *labels: str) -> None:
         """Note how long something took."""
-        series, took, bounds = (
-            self._series(span, labels),
-            max(took, NOTHING),
-            span.bounds,
-        )
+        series, bounds = self._series(span, labels), span.bounds
+        took = max(took, NOTHING)
         place = bisect_left(bounds, took.total_seconds())
         bound = bounds[place] if place < len(bounds) else math.inf
-        self._spreads.setdefault(series, Counts())[bound] += 1
+        buckets = self._spreads.get(series)
+        if buckets is None:
+            buckets = self._spreads[series] = {}
+        buckets[bound] = buckets.get(bound, 0) + 1
         self._lengths[series] = self._lengths.get(series, NOTHING) + took
 
     def mark(self, mark: Mark, at: datetime | None, *labels: str) -> None:
