@@ -4,8 +4,15 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -27,6 +34,7 @@ from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup, read_schedules
 from engine.adapters.lookups.table import TableLookup
 from engine.adapters.networks import Network
+from engine.adapters.redis.addresses import Address, AddressError, read_address
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
@@ -177,7 +185,8 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
     """
     clock = StoreClock()
     install_into_arq(clock)
-    pools = _pools(redis_url)
+    with _address_is_read():
+        pools = Pools(redis_url)
     own = frozenset({*CHANNELS, INCIDENTS})
     try:
         async with loaded(settings.on_call, os.environ, own) as plugins:
@@ -187,15 +196,12 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
             await pools.disconnect()
 
 
-def _pools(redis_url: str) -> Pools:
+@contextmanager
+def _address_is_read() -> Iterator[None]:
     try:
-        return Pools(redis_url)
-    except ValueError:
-        # Not what the library says: it quotes the address, password and all.
-        message = (
-            "REDIS_URL is no address of a Redis: write it like "
-            "redis://user:password@host:6379/0, the password percent-encoded"
-        )
+        yield
+    except AddressError as error:
+        message = f"REDIS_URL {error}"
         raise SettingsError(message) from None
 
 
@@ -426,6 +432,17 @@ def _lookup(
         return StaticFileLookup(settings.on_call_file, clock)
 
     return TableLookup(configuration)
+
+
+def read_redis_address(redis_url: str) -> Address:
+    """
+    Read the address of Redis, for whoever looks at it; nobody is asked.
+
+    Raises:
+        SettingsError: If it is none; it is not quoted.
+    """
+    with _address_is_read():
+        return read_address(redis_url)
 
 
 def judge_address(

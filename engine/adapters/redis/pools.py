@@ -2,6 +2,21 @@
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool
 
+from engine.adapters.redis.addresses import (
+    DIRECT,
+    FOLLOWED,
+    AddressError,
+    Options,
+    read_address,
+)
+from engine.adapters.redis.sentinels import (
+    BlockingFollowingPool,
+    FollowingConnection,
+    FollowingPool,
+    FollowingTlsConnection,
+    Sentinels,
+)
+
 # A pool for each kind of work, so that none waits for another's connections: alerts
 # come in bursts, people acknowledge meanwhile, and paging goes on beside both.
 INGEST_CONNECTIONS_MAX = 64
@@ -24,22 +39,36 @@ class Pools:
         Read the address.
 
         Raises:
-            ValueError: If it is none. It may quote the address, password and all.
+            AddressError: If it is none.
         """
-        self._url = url
+        address = read_address(url)
+        self._options: Options = {
+            "socket_timeout": SOCKET_SECONDS_MAX,
+            "socket_connect_timeout": CONNECT_SECONDS_MAX,
+            **address.options,
+        }
+        self._plain: type[ConnectionPool] = ConnectionPool
+        self._blocking: type[ConnectionPool] = BlockingConnectionPool
+        self._form = FOLLOWED if address.sentinels else DIRECT
+        if address.sentinels:
+            self._plain, self._blocking = FollowingPool, BlockingFollowingPool
+            self._options |= {
+                "service_name": address.name,
+                "sentinel_manager": Sentinels(
+                    address.sentinels, address.sentinel_options
+                ),
+                "connection_class": FollowingTlsConnection
+                if address.is_encrypted
+                else FollowingConnection,
+            }
         self.ingest = self._shared(INGEST_CONNECTIONS_MAX)
         self.command = self._shared(COMMAND_CONNECTIONS_MAX)
         self.paging = self._shared(PAGING_CONNECTIONS_MAX)
+        self._try_options()
 
     def own(self) -> ConnectionPool:
         """Make a pool for whoever closes it himself, and needs few connections."""
-        pool: ConnectionPool = ConnectionPool.from_url(
-            self._url,
-            socket_timeout=SOCKET_SECONDS_MAX,
-            socket_connect_timeout=CONNECT_SECONDS_MAX,
-        )
-
-        return pool
+        return self._plain(**self._options)
 
     async def disconnect(self) -> None:
         """Close every connection of the shared pools."""
@@ -47,12 +76,17 @@ class Pools:
             await pool.disconnect()
 
     def _shared(self, connections_max: int) -> ConnectionPool:
-        pool: ConnectionPool = BlockingConnectionPool.from_url(
-            self._url,
-            max_connections=connections_max,
-            timeout=CONNECTION_WAIT_SECONDS,
-            socket_timeout=SOCKET_SECONDS_MAX,
-            socket_connect_timeout=CONNECT_SECONDS_MAX,
-        )
+        bounds = {
+            "max_connections": connections_max,
+            "timeout": CONNECTION_WAIT_SECONDS,
+        }
 
-        return pool
+        return self._blocking(**{**bounds, **self._options})
+
+    def _try_options(self) -> None:
+        """Refuse options that no connection takes; redis-py finds them out too late."""
+        try:
+            self.paging.make_connection()  # type: ignore[no-untyped-call]
+        except TypeError:
+            problem = "has options that redis-py does not know"
+            raise AddressError(problem, self._form) from None
