@@ -1,6 +1,6 @@
 """A primary, its replicas and the Sentinels that watch them, all real, on loopback."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,15 +60,13 @@ class Watched:
 
     servers: list[RunningServer]
     sentinels: list[RunningSentinel]
-    password: str = ""
 
     @property
     def url(self) -> str:
         """The address that follows the primary."""
         hosts = ",".join(f"127.0.0.1:{one.port}" for one in self.sentinels)
-        user = f":{self.password}@" if self.password else ""
 
-        return f"redis+sentinel://{user}{hosts}/{NAME}/0"
+        return f"redis+sentinel://{hosts}/{NAME}/0"
 
     @property
     def primary(self) -> RunningServer:
@@ -84,12 +82,6 @@ class Watched:
         primary = self.primary
 
         return [one for one in self.servers if one is not primary]
-
-    def ask(self, server: RunningServer, *command: str) -> Any:
-        """Ask a server, or a Sentinel."""
-        password = self.password if server in self.servers else None
-        with redis.Redis(port=server.port, password=password) as client:
-            return client.execute_command(*command)
 
     def wait_until_watched(self, replicas: int | None = None) -> None:
         """Return as soon as all know of each other, and a failover could succeed."""
@@ -115,7 +107,7 @@ class Watched:
 
     def in_sync(self, primary: RunningServer) -> int:
         """Return how many replicas have all that a primary has, or nearly."""
-        told = cast("dict[str, Any]", self.ask(primary, "INFO", "replication"))
+        told = cast("dict[str, Any]", ask(primary, "INFO", "replication"))
 
         return sum(
             isinstance(replica, dict) and replica["state"] == "online"
@@ -130,14 +122,15 @@ class Watched:
                 return {}
 
 
+def ask(server: RunningServer, *command: str) -> Any:
+    """Ask a server, or a Sentinel."""
+    with redis.Redis(port=server.port) as client:
+        return client.execute_command(*command)
+
+
 @contextmanager
 def watched(
-    server: Server,
-    directory: Path,
-    *flags: str,
-    replicas: int = 1,
-    password: str = "",
-    lines: Sequence[str] = (),
+    server: Server, directory: Path, *flags: str, replicas: int = 1
 ) -> Iterator[Watched]:
     """
     Run all of it for as long as the block lasts, and begin when it is watched.
@@ -147,12 +140,8 @@ def watched(
         directory: For what they write; each has its own within it.
         flags: Of each server.
         replicas: How many.
-        password: That the servers ask for; the Sentinels know it.
-        lines: Of the configuration of each Sentinel.
     """
-    asked = ("--requirepass", password, "--masterauth", password) if password else ()
-    flags = (*REPLICATED_AT_ONCE, *flags, *asked)
-    known = [f"sentinel auth-pass {NAME} {password}"] if password else []
+    flags = (*REPLICATED_AT_ONCE, *flags)
     with ExitStack() as stack:
 
         def place(name: str) -> Path:
@@ -167,7 +156,7 @@ def watched(
         primary = run("server-0")
         follow = ("--replicaof", "127.0.0.1", str(primary.port))
         others = [run(f"server-{number}", *follow) for number in range(1, replicas + 1)]
-        stage = Watched([primary, *others], [], password)
+        stage = Watched([primary, *others], [])
         eventually(lambda: stage.in_sync(primary) == replicas)
         for number in range(SENTINELS):
             sentinel = RunningSentinel(
@@ -175,7 +164,6 @@ def watched(
                 place(f"sentinel-{number}"),
                 (),
                 watches=primary.port,
-                lines=(*known, *lines),
             )
             sentinel.start()
             stack.callback(sentinel.kill)
