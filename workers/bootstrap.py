@@ -4,8 +4,15 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -14,7 +21,7 @@ from pathlib import Path
 
 import anyio
 import structlog
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 
 from engine.adapters.arq_timers import ArqTimers, wake_jobs
 from engine.adapters.channels.console import ConsoleChannel
@@ -27,6 +34,7 @@ from engine.adapters.ids import SecretIds
 from engine.adapters.lookups.static_file import StaticFileLookup, read_schedules
 from engine.adapters.lookups.table import TableLookup
 from engine.adapters.networks import Network
+from engine.adapters.redis.addresses import Address, AddressError, read_address
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
@@ -39,6 +47,7 @@ from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.measures import RedisBacklog, RedisTotals
 from engine.adapters.redis.outbox import RedisOutbox
 from engine.adapters.redis.packing import Packing
+from engine.adapters.redis.pools import Pools
 from engine.adapters.redis.purge import Purge
 from engine.adapters.redis.rejected import RedisRejectedEvents
 from engine.adapters.redis.store import RedisStore
@@ -76,14 +85,7 @@ from workers.settings import Settings, SettingsError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# A pool for each kind of work, so that none waits for another's connections: alerts
-# come in bursts, people acknowledge meanwhile, and paging goes on beside both.
-INGEST_CONNECTIONS_MAX = 64
-COMMAND_CONNECTIONS_MAX = 16
-PAGING_CONNECTIONS_MAX = 32
-CONNECTION_WAIT_SECONDS = 5
-SOCKET_SECONDS_MAX = 5
-CONNECT_SECONDS_MAX = 2
+DISCONNECT_SECONDS_MAX = 5
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
 NONCE_BITS = 32
 CONSOLE = "console"
@@ -183,36 +185,24 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
     """
     clock = StoreClock()
     install_into_arq(clock)
-    pools = _Pools(redis_url)
+    with _address_is_read():
+        pools = Pools(redis_url)
     own = frozenset({*CHANNELS, INCIDENTS})
     try:
         async with loaded(settings.on_call, os.environ, own) as plugins:
-            yield _wire(_adapters(settings, clock, redis_url, pools, plugins))
+            yield _wire(_adapters(settings, clock, pools, plugins))
     finally:
-        with anyio.move_on_after(CONNECTION_WAIT_SECONDS, shield=True):
+        with anyio.move_on_after(DISCONNECT_SECONDS_MAX, shield=True):
             await pools.disconnect()
 
 
-class _Pools:
-    """The connections of one process."""
-
-    def __init__(self, redis_url: str) -> None:
-        try:
-            self.ingest = _shared_pool(redis_url, INGEST_CONNECTIONS_MAX)
-            self.command = _shared_pool(redis_url, COMMAND_CONNECTIONS_MAX)
-            self.paging = _shared_pool(redis_url, PAGING_CONNECTIONS_MAX)
-        except ValueError:
-            # Not what the library says: it quotes the address, password and all.
-            message = (
-                "REDIS_URL is no address of a Redis: write it like "
-                "redis://user:password@host:6379/0, the password percent-encoded"
-            )
-            raise SettingsError(message) from None
-
-    async def disconnect(self) -> None:
-        """Close every connection."""
-        for pool in (self.ingest, self.command, self.paging):
-            await pool.disconnect()
+@contextmanager
+def _address_is_read() -> Iterator[None]:
+    try:
+        yield
+    except AddressError as error:
+        message = f"REDIS_URL {error}"
+        raise SettingsError(message) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +237,7 @@ class _Adapters:
 def _adapters(
     settings: Settings,
     clock: StoreClock,
-    redis_url: str,
-    pools: _Pools,
+    pools: Pools,
     plugins: Plugins,
 ) -> _Adapters:
     def client_on(pool: ConnectionPool, replicas: int = settings.replicas) -> Client:
@@ -283,7 +272,7 @@ def _adapters(
             shards=settings.shards,
             memory_limit_bytes=settings.memory_limit,
         ),
-        timers=_timers(Sweep(client, shards=settings.shards), clock, redis_url, name),
+        timers=_timers(Sweep(client, shards=settings.shards), clock, pools, name),
         tally=Tally(totals, name),
         totals=totals,
         name=name,
@@ -401,9 +390,9 @@ def _caretaker(adapters: _Adapters, engine: Engine) -> Caretaker:
     )
 
 
-def _timers(sweep: Sweep, clock: StoreClock, redis_url: str, name: str) -> ArqTimers:
+def _timers(sweep: Sweep, clock: StoreClock, pools: Pools, name: str) -> ArqTimers:
     return ArqTimers(
-        pool=lambda: _own_pool(redis_url),
+        pool=pools.own,
         clock=clock,
         arm=sweep.arm,
         sweep=sweep.sweep,
@@ -446,6 +435,17 @@ def _lookup(
     return TableLookup(configuration)
 
 
+def read_redis_address(redis_url: str) -> Address:
+    """
+    Read the address of Redis, for whoever looks at it; nobody is asked.
+
+    Raises:
+        SettingsError: If it is none; it is not quoted.
+    """
+    with _address_is_read():
+        return read_address(redis_url)
+
+
 def judge_address(
     channel: str, address: str, *, allowed: Sequence[Network] = ()
 ) -> str | None:
@@ -475,28 +475,6 @@ def check_on_call_file(path: Path) -> None:
         ScheduleFileError: If it cannot be used; it names the line and the remedy.
     """
     read_schedules(path)
-
-
-def _shared_pool(redis_url: str, connections_max: int) -> ConnectionPool:
-    pool: ConnectionPool = BlockingConnectionPool.from_url(
-        redis_url,
-        max_connections=connections_max,
-        timeout=CONNECTION_WAIT_SECONDS,
-        socket_timeout=SOCKET_SECONDS_MAX,
-        socket_connect_timeout=CONNECT_SECONDS_MAX,
-    )
-
-    return pool
-
-
-def _own_pool(redis_url: str) -> ConnectionPool:
-    pool: ConnectionPool = ConnectionPool.from_url(
-        redis_url,
-        socket_timeout=SOCKET_SECONDS_MAX,
-        socket_connect_timeout=CONNECT_SECONDS_MAX,
-    )
-
-    return pool
 
 
 def _nonce() -> int:

@@ -74,6 +74,8 @@ def test_nothing_set(tmp_path: Path) -> None:
         (f"rediss://u:{SECRET}@10.0.0.1?ssl_cert_reqs=none", "finding", "ok"),
         ("rediss://redis.example.com", "ok", "finding"),
         ("redis://10.0.0.1", "finding", "finding"),
+        ("redis+sentinel://localhost,10.0.0.1/rung", "finding", "finding"),
+        (f"rediss+sentinel://:{SECRET}@one,two:1/rung", "ok", "ok"),
     ],
 )
 def test_another_machine(url: str, tls: str, password: str) -> None:
@@ -88,6 +90,7 @@ def test_another_machine(url: str, tls: str, password: str) -> None:
         "redis://127.0.0.1",
         "redis://[::1]:6379",
         "unix:///run/redis.sock",
+        "redis+sentinel://127.0.0.1:1,[::1]:2/rung",
     ],
 )
 def test_this_machine(url: str) -> None:

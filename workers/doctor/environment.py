@@ -4,18 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
-from urllib.parse import parse_qs, urlsplit
 
 from typing_extensions import override
 
 from engine.errors import EngineError
-from workers.bootstrap import check_on_call_file
+from workers.bootstrap import check_on_call_file, read_redis_address
 from workers.doctor.findings import Finding, fine, judged, unsure, wrong
-from workers.settings import Settings
+from workers.settings import Settings, SettingsError
 
 LOCAL = frozenset({"localhost", ""})
-UNIX = "unix"
-TLS = "rediss"
 WEB = ("http://", "https://")
 
 
@@ -81,37 +78,33 @@ def _address_of_redis(settings: Settings) -> Iterator[Finding]:
     if settings.redis_url is None:
         yield fine("redis address", "the embedded one")
         return
-    url = settings.redis_url.get_secret_value()
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        yield unsure(
-            "redis address",
-            "cannot be read",
-            "write it like rediss://user:password@host:6379/0",
-        )
+        address = read_redis_address(settings.redis_url.get_secret_value())
+    except SettingsError as error:
+        yield unsure("redis address", "cannot be read", str(error))
         return
-    if parts.scheme == UNIX or _is_local(host):
+    if all(map(_is_local, address.hosts)):
         yield fine("redis address", "on this machine")
         return
-    checks = {"none"} & set(parse_qs(parts.query).get("ssl_cert_reqs", []))
     yield judged(
         "redis tls",
-        _how_encrypted(parts.scheme, is_checked=not checks),
-        "use a rediss:// address: alerts, and who is paged, pass in the clear",
-        is_fine=parts.scheme == TLS and not checks,
+        _how_encrypted(
+            is_encrypted=address.is_encrypted, is_checked=address.is_checked
+        ),
+        "use a rediss:// address (rediss+sentinel:// with Sentinels): alerts, and "
+        "who is paged, pass in the clear",
+        is_fine=address.is_encrypted and address.is_checked,
     )
     yield judged(
         "redis password",
-        "is given" if parts.password else "is not given",
+        "is given" if address.has_password else "is not given",
         "give Redis a password: whoever reaches it can read and page everybody",
-        is_fine=bool(parts.password),
+        is_fine=address.has_password,
     )
 
 
-def _how_encrypted(scheme: str, *, is_checked: bool) -> str:
-    if scheme != TLS:
+def _how_encrypted(*, is_encrypted: bool, is_checked: bool) -> str:
+    if not is_encrypted:
         return "another machine, without encryption"
 
     return "encrypted" if is_checked else "encrypted, its certificate is not checked"

@@ -5,12 +5,15 @@ Items of a batch stand alone: an error is neither success nor stale. Only a scri
 that Redis does not know is sent again at once; everything else is for the caller.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
     NoScriptError,
     OutOfMemoryError,
@@ -42,6 +45,11 @@ PASSING = re.compile(
 # The last is what uvloop says of a connection that the server has closed meanwhile.
 BROKEN = (RedisError, OSError, RuntimeError)
 DEMOTED = re.compile(r"(^|-)(READONLY|MASTERDOWN)\b")
+# Replicas that are missing may have followed another primary, and left this one alone.
+LONELY = re.compile(r"(^|-)NOREPLICAS\b")
+REFUSED_BY_REDIS = (
+    "Redis refuses user or password ({}): correct them in REDIS_URL, percent-encoded"
+)
 
 
 class AnswerLostError(StoreUnavailableError):
@@ -82,6 +90,7 @@ class Client:
         self.observe = observe
         self._scripts = scripts or load_scripts(wakes)
         self._replicas = replicas
+        self._is_looking = False
 
     async def run(self, name: Name, *arguments: Argument) -> Reply:
         """
@@ -139,6 +148,7 @@ class Client:
         *replies, count = await self.ask_each([*(commands or [("PING",)]), wait])
         without_errors([count])
         if count < self._replicas:
+            await self._look_again()
             message = f"{count} of {self._replicas} replicas have it"
             raise NotReplicatedError(message)
 
@@ -175,17 +185,19 @@ class Client:
             # Taken here, so that what was never sent is told from what may have been.
             pipeline.connection = await self.redis.connection_pool.get_connection()
         except BROKEN as error:
-            raise StoreUnavailableError(str(error)) from error
+            raise StoreUnavailableError(_told(error)) from error
         try:
             for command in commands:
                 pipeline.execute_command(*command)
             replies: list[Reply] = await pipeline.execute(raise_on_error=False)
-        except BusyLoadingError as error:
-            raise StoreUnavailableError(str(error)) from error
+        except (AuthenticationError, BusyLoadingError) as error:
+            raise StoreUnavailableError(_told(error)) from error
         except BROKEN as error:
             raise AnswerLostError(str(error)) from error
         if any(map(_is_demoted, replies)):
             await self._leave()
+        elif any(map(_is_lonely, replies)):
+            await self._look_again()
 
         return replies
 
@@ -197,6 +209,23 @@ class Client:
         replica that takes no writes.
         """
         await self.redis.connection_pool.disconnect(inuse_connections=False)
+
+    async def _look_again(self) -> None:
+        """
+        Ask who the primary is, where Sentinels can say it; leave the one that was.
+
+        A primary that was cut off from its replicas, and not from us, does not end our
+        connections: it does not know that there is another one.
+        """
+        pool = self.redis.connection_pool
+        if self._is_looking or not isinstance(pool, SentinelConnectionPool):
+            return
+        self._is_looking = True
+        try:
+            with contextlib.suppress(*BROKEN):
+                await pool.get_master_address()  # type: ignore[no-untyped-call]
+        finally:
+            self._is_looking = False
 
     async def time(self) -> int:
         """
@@ -233,6 +262,18 @@ def without_errors(replies: Sequence[Reply]) -> Sequence[Reply]:
             raise meaning_of(reply) from reply
 
     return replies
+
+
+def _told(error: Exception) -> str:
+    """Say what is wrong, and name the setting where it is one."""
+    if isinstance(error, AuthenticationError):
+        return REFUSED_BY_REDIS.format(error)
+
+    return str(error)
+
+
+def _is_lonely(reply: object) -> bool:
+    return isinstance(reply, ResponseError) and bool(LONELY.search(str(reply)))
 
 
 def _is_demoted(reply: object) -> bool:
