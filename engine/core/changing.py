@@ -67,7 +67,7 @@ def maker(cls: type[T]) -> Callable[[dict[str, Any]], T]:
 
         return made
 
-    setters = _slots(cls) if slots is not None else {}
+    setters = _slots(cls) if slots is not None else {}  # type: ignore[arg-type]
 
     return make if slots is None else make_with_slots
 

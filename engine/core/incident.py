@@ -290,7 +290,9 @@ class Incident:
         for due in (self.exhausts_at, self.returns_at):
             if due is not None and (first is None or due < first):
                 first = due
-        for timer in (*self.walks, *self.pages, *self.calls, *self.checklists):
+        timers: tuple[Walk | Page | Call | Checklist, ...]
+        timers = (*self.walks, *self.pages, *self.calls, *self.checklists)
+        for timer in timers:
             due = timer.due
             if due is not None and (first is None or due < first):
                 first = due

@@ -38,7 +38,7 @@ from engine.codec import (
     encode_send,
     encode_snapshot,
     encode_summary,
-    snapshot_hash,
+    read_incident,
 )
 from engine.codec.schema import CONTENTS, DICTIONARY, LETTERS
 from engine.core.alerts import Alert, AlertRecord, AlertStatus
@@ -170,7 +170,7 @@ def test_incident(incident: Incident, alerts: dict[str, AlertRecord]) -> None:
     written = encode_incident(whole)
 
     assert whole == decode_incident(written, PLAIN, alerts)
-    assert PLAIN.hash == snapshot_hash(written)
+    assert PLAIN.hash == read_incident(written).snapshot
 
 
 @given(values(KeptAnswer))
@@ -363,7 +363,7 @@ def test_directory() -> None:
 Decode = Callable[[bytes], object]
 DECODERS: Mapping[str, Decode] = {
     "incident": lambda data: decode_incident(data, PLAIN, {}),
-    "snapshot of": snapshot_hash,
+    "snapshot of": read_incident,
     "mail": decode_mail,
     "history": decode_entry,
     "outbox": decode_send,

@@ -22,6 +22,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from engine.adapters.redis.connections import exchange
 from engine.adapters.redis.scripts import Name, Script, load_scripts
 from engine.adapters.redis.wakes import WakeJobs
 from engine.errors import EngineError, StoreUnavailableError
@@ -180,26 +181,35 @@ class Client:
         """
         if not commands:
             return []
-        pipeline = self.redis.pipeline(transaction=False)
+        pool = self.redis.connection_pool
         try:
-            # Taken here, so that what was never sent is told from what may have been.
-            pipeline.connection = await self.redis.connection_pool.get_connection()
+            # Apart, so that what was never sent is told from what may have been.
+            connection = await pool.get_connection()
         except BROKEN as error:
             raise StoreUnavailableError(_told(error)) from error
         try:
-            for command in commands:
-                pipeline.execute_command(*command)
-            replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+            replies = await exchange(connection, commands)
         except (AuthenticationError, BusyLoadingError) as error:
             raise StoreUnavailableError(_told(error)) from error
         except BROKEN as error:
             raise AnswerLostError(str(error)) from error
+        finally:
+            await pool.release(connection)
+        replies = [self._meant(*each) for each in zip(commands, replies, strict=True)]
         if any(map(_is_demoted, replies)):
             await self._leave()
         elif any(map(_is_lonely, replies)):
             await self._look_again()
 
         return replies
+
+    def _meant(self, command: Sequence[Argument], reply: Reply) -> Reply:
+        """Read a reply as redis-py does; those of scripts are left as they are."""
+        callback = self.redis.response_callbacks.get(str(command[0]))
+        if callback is None or isinstance(reply, Exception):
+            return reply
+
+        return callback(reply)
 
     async def _leave(self) -> None:
         """

@@ -9,6 +9,7 @@ from engine.adapters.redis.addresses import (
     Options,
     read_address,
 )
+from engine.adapters.redis.connections import quick
 from engine.adapters.redis.sentinels import (
     BlockingFollowingPool,
     FollowingConnection,
@@ -81,7 +82,10 @@ class Pools:
             "timeout": CONNECTION_WAIT_SECONDS,
         }
 
-        return self._blocking(**{**bounds, **self._options})
+        pool = self._blocking(**{**bounds, **self._options})
+        pool.connection_class = quick(pool.connection_class)
+
+        return pool
 
     def _try_options(self) -> None:
         """Refuse options that no connection takes; redis-py finds them out too late."""
