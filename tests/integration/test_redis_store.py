@@ -94,13 +94,14 @@ class TestUnreadable:
         await on.store.release([claimed])
         state = await on.redis.hget(part(claimed, "i"), "s")  # type: ignore[misc]
         await write(on, part(claimed, "i"), "s", NEWER)
-        [newer] = await on.store.claim(Lane.DUE)
-        await on.store.release([newer], park=True)
+        store = on.another().store
+        [newer] = await store.claim(Lane.DUE)
+        await store.release([newer], park=True)
         await write(on, part(claimed, "i"), "s", state)
         await on.advance(5 * SECOND - MILLISECOND)
-        early = await on.store.claim(Lane.DUE)
+        early = await store.claim(Lane.DUE)
         await on.advance(MILLISECOND)
-        [again] = await on.store.claim(Lane.DUE)
+        [again] = await store.claim(Lane.DUE)
 
         assert newer.unreadable
         assert newer.unreadable.is_newer
@@ -132,7 +133,7 @@ class TestUnreadable:
         claimed = await an_open_one(on)
         await write(on, part(claimed, "i"), "s", DAMAGED)
         with pytest.raises(UnreadableError):
-            await on.store.load(claimed.incident_id)
+            await on.another().store.load(claimed.incident_id)
 
     async def test_summary(self, on: OnRedis) -> None:
         """A summary that cannot be read hides no other."""

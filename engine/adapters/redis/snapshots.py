@@ -50,6 +50,12 @@ class Snapshots:
         """Return a snapshot that this process has read or written before."""
         return self._known.get(hashed)
 
+    def keep(self, snapshot: Snapshot) -> None:
+        """Know a snapshot: it is stored."""
+        if len(self._known) >= CACHED_MAX:
+            self._known.clear()
+        self._known[snapshot.hash] = snapshot
+
     def _learn(self, hashed: str, body: object) -> Snapshot | UnreadableError:
         if not isinstance(body, bytes):
             return UnreadableError("snapshot", f"{hashed} is missing: {body}")
@@ -57,8 +63,6 @@ class Snapshots:
             snapshot = decode_snapshot(body)
         except UnreadableError as error:
             return error
-        if len(self._known) >= CACHED_MAX:
-            self._known.clear()
-        self._known[hashed] = snapshot
+        self.keep(snapshot)
 
         return snapshot

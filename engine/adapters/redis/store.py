@@ -192,6 +192,7 @@ class RedisStore(RedisReader):
         for commit, call, reply in zip(commits, calls, replies, strict=True):
             if reply == DONE:
                 self._recent.keep(revision_in(call), commit.incident)
+                self.snapshots.keep(commit.incident.snapshot)
 
         return replies
 
