@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import anyio
+import anyio.lowlevel
 import structlog
 
 from engine.core.effects import Following
@@ -58,6 +59,8 @@ LOOK_AHEAD = timedelta(milliseconds=250)
 RUN_FOR = timedelta(seconds=2)
 # A claim older than this is left to its lease: somebody else may have it by now.
 CLAIM_GOOD_FOR = timedelta(milliseconds=1_500)
+# So many are decided before they are stored: while Redis stores them, it goes on.
+PIECE_MAX = 64
 NOT_STORED = "what was decided of it cannot be stored"
 # Loading an incident tells the store's time too: one that was early is not, then.
 DECIDED_AGAIN = frozenset({Stored.LOST, Stored.MORE_MAIL, Stored.EARLY})
@@ -260,17 +263,35 @@ class Engine:
     async def _decide_now(
         self, claimed: Sequence[Claimed], directions: Directions, now: datetime
     ) -> None:
+        """
+        Decide incidents piece by piece; while one is stored, the next is decided.
+
+        Raises:
+            EngineError: As the store does; the rest has been stored all the same.
+        """
+        errors: list[EngineError] = []
+
+        async def store(settled: Sequence[Settlement]) -> None:
+            try:
+                await self._store_all(settled, directions)
+            except EngineError as error:
+                errors.append(error)
+
+        async with anyio.create_task_group() as storing:
+            for begin in range(0, len(claimed), PIECE_MAX):
+                piece = claimed[begin : begin + PIECE_MAX]
+                settled = await self._settle_all(piece, directions, now)
+                storing.start_soon(store, settled)
+                # Lets it be sent before the next piece keeps this thread busy.
+                await anyio.lowlevel.checkpoint()
+        if errors:
+            raise errors[0]
+
+    async def _store_all(
+        self, settled: Sequence[Settlement], directions: Directions
+    ) -> None:
+        """Store what was decided; what others have moved meanwhile is decided again."""
         for _ in range(ATTEMPTS_MAX):
-            if not claimed:
-                return
-            settled = await self._take_turns(
-                [
-                    settlement
-                    for each in claimed
-                    if (settlement := await self._try_to_settle(each, directions, now))
-                ],
-                directions,
-            )
             await self._end_idle([one for one in settled if not one.has_news])
             moved = [one for one in settled if one.has_news]
             outcomes = await self.store.commit([one.commit() for one in moved])
@@ -283,8 +304,21 @@ class Engine:
                     lost.append(settlement.claimed.incident_id)
                 elif stored is Stored.REFUSED:
                     await self._park(settlement.claimed, EngineError(NOT_STORED))
+            if not lost:
+                return
             claimed = [one for lost_id in lost if (one := await self._reload(lost_id))]
-            now = self.clock.now()
+            settled = await self._settle_all(claimed, directions, self.clock.now())
+
+    async def _settle_all(
+        self, claimed: Sequence[Claimed], directions: Directions, now: datetime
+    ) -> list[Settlement]:
+        settled = [
+            settlement
+            for each in claimed
+            if (settlement := await self._try_to_settle(each, directions, now))
+        ]
+
+        return await self._take_turns(settled, directions)
 
     async def _try_to_settle(
         self, claimed: Claimed, directions: Directions, now: datetime
