@@ -1,0 +1,21 @@
+"""What a figure has to be, what it was, and whether that is met."""
+
+from benchmarks.options import Figures
+
+
+def at_most(wanted: float, measured: float | None, unit: str) -> Figures:
+    """
+    Judge a figure that should be small.
+
+    One that was not measured, since what it stands for never came, is not met.
+    """
+    return {
+        "wanted": f"≤ {wanted:g} {unit}",
+        "measured": measured,
+        "met": measured is not None and measured <= wanted,
+    }
+
+
+def none_of(measured: int, what: str) -> Figures:
+    """Judge what must not be at all."""
+    return {"wanted": f"no {what}", "measured": measured, "met": measured == 0}
