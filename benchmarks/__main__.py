@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from benchmarks import command_line, core, counting
+from benchmarks.chaos import sentinel
 from benchmarks.options import Figures, Options
 
 BENCHMARKS: Mapping[str, Callable[[Options], Figures]] = {
     "core": core.measure,
     "counting": counting.measure,
+    "sentinel": sentinel.measure,
     "help": command_line.measure,
 }
 
@@ -40,12 +42,18 @@ def main(
         )
         raise typer.Exit(2)
     options = Options(seconds=seconds, seed=seed)
+    broken: list[str] = []
     for each in BENCHMARKS if name == "all" else [name]:
         figures = {"name": each, **_machine(), **BENCHMARKS[each](options)}
         if as_json:
             typer.echo(json.dumps(figures))
         else:
             _show(figures)
+        broken += figures.get("broken", [])
+    for promise in broken:
+        typer.echo(promise, err=True)
+    if broken:
+        raise typer.Exit(1)
 
 
 def _machine() -> Figures:

@@ -14,6 +14,8 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
+from benchmarks.chaos.sentinel import measure
+from benchmarks.options import Options
 from engine.adapters.arq_timers import wake_jobs
 from engine.adapters.redis.client import Client, NotReplicatedError
 from engine.adapters.redis.pools import Pools
@@ -281,3 +283,15 @@ def test_failover(tmp_path: Path) -> None:
     assert "cmdstat_ping" in stats
     assert "cmdstat_evalsha" not in stats
     assert "acknowledged" == taken.json()["status"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_under_load(seed: int) -> None:
+    """After WAIT 1 nothing is lost when the primary dies; without it, it is counted."""
+    figures = measure(Options(seconds=8, seed=seed))
+
+    assert [] == figures["broken"]
+    assert 0 == figures["with_wait"]["pages_lost"]
+    assert 0 < figures["without_wait"]["incidents_gone"]
