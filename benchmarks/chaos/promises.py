@@ -79,7 +79,7 @@ class Account:
 
     @property
     def paged_anew(self) -> list[str]:
-        """Pages that came again under another key, and so are not told to be the same."""
+        """Pages that came again under another key: they pass for other ones."""
         keys: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for page in self.paged:
             keys[page.incident, page.person].add(page.key)

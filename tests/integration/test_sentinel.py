@@ -1,5 +1,6 @@
 """Sentinels say who the primary is, and what was promised outlives it."""
 
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -27,13 +28,14 @@ from engine.adapters.redis.sentinels import (
 )
 from engine.errors import StoreUnavailableError
 from tests.support.journeys import seed_store, until_accepted, with_quick_policy
-from tests.support.processes import AN_ALERT, Rung, running_rung
+from tests.support.processes import AN_ALERT, Rung, eventually, running_rung
 from tests.support.sentinels import NAME, RunningSentinel, ask, watched
 from tests.support.servers import (
     RunningServer,
     found_servers,
     running_server,
 )
+from tests.unit.test_cli import run
 from workers.demo import Secrets, demo_directory
 
 SECRETS = Secrets(api_token="t" * 16, ingest_key="k" * 16)
@@ -283,6 +285,48 @@ def test_failover(tmp_path: Path) -> None:
     assert "cmdstat_ping" in stats
     assert "cmdstat_evalsha" not in stats
     assert "acknowledged" == taken.json()["status"]
+
+
+def doctor(url: str, replicas: int) -> dict[str, tuple[str, str]]:
+    """Return what the doctor says of replicas and Sentinels, by what it is about."""
+    _, told, _ = run("doctor", "--json", REDIS_URL=url, RUNG_REPLICAS=str(replicas))
+    found = {one["check"]: (one["verdict"], one["found"]) for one in json.loads(told)}
+
+    return {
+        name: found
+        for name, found in found.items()
+        if name.startswith(("replica ", "least ", "sentinel"))
+    }
+
+
+def test_doctor(tmp_path: Path) -> None:
+    """The doctor says whether a failover could succeed, and what it would lose."""
+    with watched(NEWEST, tmp_path, replicas=2) as stage:
+        primary, [first, second] = stage.primary, stage.replicas
+        set_on(primary, "min-replicas-to-write", "1")
+        well = doctor(stage.url, 1)
+        set_on(primary, "min-replicas-to-write", "0")
+        os.kill(first.pid, signal.SIGSTOP)
+        second.kill()
+        for sentinel in stage.sentinels[1:]:
+            sentinel.kill()
+        eventually(lambda: doctor(stage.url, 0)["replica links"][0] == "finding")
+        ill = doctor(stage.url, 0)
+        os.kill(first.pid, signal.SIGCONT)
+        primary.kill()
+        down = doctor(stage.url, 0)
+
+    assert {"ok"} == {verdict for verdict, _ in well.values()}
+    assert len(well) == len(ill)
+    assert {"sentinel count": "ok", "sentinel agreement": "ok"} == {
+        name: verdict for name, (verdict, _) in ill.items() if verdict != "finding"
+    }
+    assert f"127.0.0.1:{first.port} was silent for " in ill["replica links"][1]
+    assert ill["sentinels"][1].startswith("1 of 3 answer (")
+    assert "NOQUORUM" in ill["sentinel quorum"][1]
+    assert "0 could take over" == ill["sentinel replicas"][1]
+    # What cannot be asked of the primary is not guessed; the Sentinels still are.
+    assert {name for name in ill if name.startswith("sentinel")} == set(down)
 
 
 @pytest.mark.long

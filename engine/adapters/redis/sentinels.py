@@ -29,6 +29,8 @@ SENTINEL_SECONDS_MAX = 1
 PRIMARY = b"master"
 
 State: TypeAlias = Mapping[str, Any]
+# What a Sentinel said, or what kept it from saying anything.
+Answer: TypeAlias = Any | Exception
 
 
 class PrimaryUnknownError(RedisConnectionError):
@@ -70,15 +72,28 @@ class Sentinels:
         )
         raise PrimaryUnknownError(message)
 
-    async def _ask_most(self, name: str) -> list[State | Exception]:
+    async def ask_each(self, *command: str) -> Mapping[Host, Answer]:
+        """Ask all of them the same, and wait for each; what it met is its answer."""
+        answers: dict[Host, Answer] = {}
+
+        async def ask(host: Host) -> None:
+            answers[host] = await self._ask(host, *command)
+
+        async with anyio.create_task_group() as asking:
+            for host in self._hosts:
+                asking.start_soon(ask, host)
+
+        return answers
+
+    async def _ask_most(self, name: str) -> list[Answer]:
         """Ask them all at once, and wait until most have said something of use."""
-        answers: list[State | Exception] = []
+        answers: list[Answer] = []
         told = 0
         async with anyio.create_task_group() as asking:
 
             async def ask(host: Host) -> None:
                 nonlocal told
-                answer = await self._ask(host, name)
+                answer = await self._ask(host, "SENTINEL MASTER", name)
                 answers.append(answer)
                 told += not isinstance(answer, Exception)
                 if 2 * told > len(self._hosts):
@@ -89,7 +104,7 @@ class Sentinels:
 
         return answers
 
-    async def _ask(self, host: Host, name: str) -> State | Exception:
+    async def _ask(self, host: Host, *command: str) -> Answer:
         """Ask one, on a connection for this once: it is not asked often."""
         pool = ConnectionPool(
             **{
@@ -102,22 +117,22 @@ class Sentinels:
         )
         try:
             with anyio.fail_after(SENTINEL_SECONDS_MAX):
-                asked = Redis(connection_pool=pool).sentinel_master(name)  # type: ignore[no-untyped-call]
-                state: State = await asked
+                asked = Redis(connection_pool=pool).execute_command(*command)  # type: ignore[no-untyped-call]
+                answer: Any = await asked
         except (RedisError, OSError, RuntimeError) as error:
             return error
+        else:
+            return answer
         finally:
             with anyio.move_on_after(SENTINEL_SECONDS_MAX, shield=True):
                 await pool.disconnect()
-
-        return state
 
 
 def _is_down(state: State) -> bool:
     return state["is_sdown"] or state["is_odown"] or not state["is_master"]
 
 
-def _why_not(name: str, answers: Sequence[State | Exception]) -> str:
+def _why_not(name: str, answers: Sequence[Answer]) -> str:
     """Say what kept all Sentinels from answering, and which setting is at fault."""
     refused = [
         one
