@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,15 +12,18 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+import anyio
+import anyio.to_thread
 import httpx2
 import pytest
 from redis.asyncio import Redis
+from typing_extensions import override
 
 from benchmarks.chaos.sentinel import measure
 from benchmarks.options import Options
 from engine.adapters.arq_timers import wake_jobs
-from engine.adapters.redis.client import Client, NotReplicatedError
-from engine.adapters.redis.pools import Pools
+from engine.adapters.redis.client import AnswerLostError, Client, NotReplicatedError
+from engine.adapters.redis.pools import SOCKET_SECONDS_MAX, Pools
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.sentinels import (
     BlockingFollowingPool,
@@ -48,17 +52,16 @@ WAITS = (timedelta(seconds=4), timedelta(minutes=1), timedelta(minutes=1))
 Host = tuple[str, int]
 
 
-@dataclass
-class Told:
+class Told(Sentinels):
     """Names the primary as it is told to, like Sentinels of which we hear nothing."""
 
-    server: RunningServer
-    asked: int = 0
+    def __init__(self, server: RunningServer) -> None:
+        super().__init__([], {})
+        self.server = server
 
-    async def discover_master(self, _service_name: str) -> Host:
+    @override
+    async def discover_master(self, service_name: str) -> Host:
         """Name it."""
-        self.asked += 1
-
         return "127.0.0.1", self.server.port
 
 
@@ -242,6 +245,36 @@ async def test_what_is_wrong(two: Two, divided: list[RunningSentinel]) -> None:
     assert "no Sentinel of REDIS_URL answers (Error 111" in nobody
     assert all("correct them in REDIS_URL" in told for told in passwords)
     assert await problem_of(asks.replace("//", f"//:{quote(PASSWORD, safe='')}@")) == ""
+
+
+async def test_hangs(tmp_path: Path) -> None:
+    """Who waits for a primary that hangs is freed when anybody hears of another one."""
+    waited: list[float] = []
+
+    async def ask_in_vain(client: Client) -> None:
+        began = time.monotonic()
+        with pytest.raises(AnswerLostError):
+            await client.ask("GET", "key")
+        waited.append(time.monotonic() - began)
+
+    with watched(NEWEST, tmp_path) as stage:
+        pools, old = Pools(stage.url), stage.primary
+        one, other = (
+            Client(Redis(connection_pool=pool), wake_jobs(), lambda _: None)
+            for pool in (pools.paging, pools.command)
+        )
+        await one.time()
+        os.kill(old.pid, signal.SIGSTOP)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask_in_vain, one)
+            await anyio.to_thread.run_sync(stage.wait_for_another, old)
+            await other.time()
+        await one.time()
+        os.kill(old.pid, signal.SIGCONT)
+        await pools.disconnect()
+
+    assert 1 == len(waited)
+    assert waited[0] < SOCKET_SECONDS_MAX
 
 
 def rung(url: str, directory: Path, command: str) -> AbstractContextManager[Rung]:

@@ -8,6 +8,7 @@ configuration counts: whoever made it had most of them behind it.
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
+from weakref import WeakSet
 
 import anyio
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, SSLConnection
@@ -50,10 +51,16 @@ class Sentinels:
         """
         self._hosts = hosts
         self._options = options
+        self._epoch = -1
+        self._followers: WeakSet[FollowingPool] = WeakSet()
+
+    def follow(self, pool: "FollowingPool") -> None:
+        """Tell a pool, for as long as it is used, when there is another primary."""
+        self._followers.add(pool)
 
     async def discover_master(self, service_name: str) -> Host:
         """
-        Return where the primary of a name is.
+        Return where the primary of a name is, and have all pools leave another one.
 
         Raises:
             PrimaryUnknownError: If it cannot be told; it says why.
@@ -65,12 +72,20 @@ class Sentinels:
         latest = max(int(state["config-epoch"]) for state in told)
         for state in told:
             if int(state["config-epoch"]) == latest and not _is_down(state):
-                return state["ip"], int(state["port"])
+                address = state["ip"], int(state["port"])
+                await self._tell(address, latest)
+                return address
         message = (
             f"the Sentinels hold the primary {service_name!r} to be down, and have no "
             "other one yet"
         )
         raise PrimaryUnknownError(message)
+
+    async def _tell(self, address: Host, epoch: int) -> None:
+        if epoch > self._epoch:
+            self._epoch = epoch
+            for pool in list(self._followers):
+                await pool.leave_others(address)
 
     async def ask_each(self, *command: str) -> Mapping[Host, Answer]:
         """Ask all of them the same, and wait for each; what it met is its answer."""
@@ -196,6 +211,23 @@ class FollowingTlsConnection(FollowingConnection, SSLConnection):
 
 class FollowingPool(SentinelConnectionPool):
     """Connections to whoever is the primary."""
+
+    def __init__(
+        self, service_name: str, sentinel_manager: Sentinels, **options: Any
+    ) -> None:
+        super().__init__(service_name, sentinel_manager, **options)  # type: ignore[no-untyped-call]
+        sentinel_manager.follow(self)
+
+    async def leave_others(self, address: Host) -> None:
+        """
+        Close the connections that lead elsewhere, those in use too.
+
+        Whoever waits for a server that hangs, or whose machine is gone, is freed.
+        """
+        for connection in [*self._available_connections, *self._in_use_connections]:
+            assert isinstance(connection, SentinelManagedConnection)
+            if (connection.host, connection.port) != address:
+                await connection.disconnect(nowait=True)
 
     @override
     async def release(self, connection: AbstractConnection) -> None:
