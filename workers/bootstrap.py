@@ -107,6 +107,7 @@ class Installation:
         tally: Counts for this process; `totals` are those of all of them.
         name: Names this process; no two share one.
         is_ready: Whether the store was reached and is one of ours.
+        problem: What last kept `prepare` from reaching it.
     """
 
     clock: Clock
@@ -128,6 +129,7 @@ class Installation:
     backlog: Backlog
     name: str
     is_ready: bool = False
+    problem: str = ""
     _check_store: Callable[[], Awaitable[Sequence[Check]]]
     _examine_store: Callable[[], Awaitable[Sequence[Check]]]
     _client: Client = field(repr=False)
@@ -146,7 +148,10 @@ class Installation:
                 await check_shards(self._client, self._shards)
                 await self._client.time()
             except StoreUnavailableError as error:
-                log.warning("store.unavailable", error=str(error), pause_seconds=pause)
+                self.problem = str(error)
+                log.warning(
+                    "store.unavailable", error=self.problem, pause_seconds=pause
+                )
                 await anyio.sleep(pause)
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
             else:

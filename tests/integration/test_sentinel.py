@@ -220,6 +220,15 @@ async def problem_of(url: str) -> str:
     return ""
 
 
+def test_command(two: Two) -> None:
+    """A command whose password is refused says so, not that Redis does not answer."""
+    set_on(two.first, "requirepass", PASSWORD)
+    code, _, told = run("token", "list", REDIS_URL=two.first.url)
+
+    assert 3 == code
+    assert told.endswith("correct them in REDIS_URL, percent-encoded\n")
+
+
 async def test_what_is_wrong(two: Two, divided: list[RunningSentinel]) -> None:
     """An unknown name, Sentinels that are not there or refuse: each names the setting."""
     known, other = divided[1], divided[2]
