@@ -38,8 +38,7 @@ from engine.adapters.redis.addresses import Address, AddressError, read_address
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
-from engine.adapters.redis.examination import examine_server
-from engine.adapters.redis.failover import examine_replicas, examine_sentinels
+from engine.adapters.redis.examination import examine
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
 from engine.adapters.redis.idempotency import RedisIdempotencyKeys
@@ -316,7 +315,14 @@ def _wire(adapters: _Adapters) -> Installation:
         backlog=RedisBacklog(adapters.client, shards=adapters.settings.shards),
         name=adapters.name,
         _check_store=partial(_check_store, adapters),
-        _examine_store=partial(_examine_store, adapters),
+        _examine_store=partial(
+            examine,
+            adapters.client,
+            adapters.pools,
+            memory_limit=adapters.settings.memory_limit,
+            replicas=adapters.settings.replicas,
+            shards=adapters.settings.shards,
+        ),
         _client=adapters.client,
         _shards=adapters.settings.shards,
     )
@@ -368,28 +374,6 @@ async def _check_store(adapters: _Adapters) -> Sequence[Check]:
         memory_limit=settings.memory_limit,
         replicas=settings.replicas,
     )
-
-
-async def _examine_store(adapters: _Adapters) -> Sequence[Check]:
-    settings, client = adapters.settings, adapters.client
-    checks = await examine_server(
-        client,
-        memory_limit=settings.memory_limit,
-        replicas=settings.replicas,
-        shards=settings.shards,
-    )
-    is_reached = checks[0].ok
-    pools = adapters.pools
-
-    return [
-        *checks,
-        *(
-            await examine_replicas(client, wanted=settings.replicas)
-            if is_reached
-            else []
-        ),
-        *await examine_sentinels(pools.sentinels, pools.name),
-    ]
 
 
 async def _problems(adapters: _Adapters) -> Sequence[str]:
