@@ -16,7 +16,9 @@ from benchmarks import (
     lateness,
     memory,
     recovery,
+    steps,
 )
+from benchmarks.chaos import sentinel
 from benchmarks.machine import machine
 from benchmarks.medians import median_of
 from benchmarks.options import Figures, Options
@@ -25,10 +27,13 @@ from benchmarks.stage.start import LateError
 from benchmarks.tables import show, show_targets
 from workers.logs import log_to_stderr
 
-BENCHMARKS: Mapping[str, Callable[[Options], Figures]] = {
+Measure = Callable[[Options], Figures]
+# These measure how fast it is.
+SPEEDS: Mapping[str, Measure] = {
     "core": core.measure,
     "counting": counting.measure,
     "help": command_line.measure,
+    "steps": steps.measure,
     "lateness": lateness.measure,
     "ingest": ingest.measure,
     "burst": burst.measure,
@@ -36,14 +41,22 @@ BENCHMARKS: Mapping[str, Callable[[Options], Figures]] = {
     "recovery": recovery.measure,
     "idle": idle.measure,
 }
-ALL = "all"
+# These break things and count what is lost; they name each broken promise.
+FAULTS: Mapping[str, Measure] = {
+    "sentinel": sentinel.measure,
+}
+BENCHMARKS = {**SPEEDS, **FAULTS}
+# What several of them are called.
+GROUPS = {"all": SPEEDS, "faults": FAULTS}
+NAMES = ", ".join([*BENCHMARKS, *GROUPS])
+BROKEN = "broken"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def main(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(BENCHMARKS)}, all.")],
+    name: Annotated[str, typer.Argument(help=f"One of: {NAMES}.")],
     *,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="How long each part runs.")
@@ -60,18 +73,16 @@ def main(
     Measure, and print the figures with the machine they were measured on.
 
     A target that is missed is told and is no error: the exit code is 0. It is 1 if
-    something could not be measured at all; the others are, nevertheless.
+    a promise was broken, or if something could not be measured at all; the others are,
+    nevertheless.
     """
-    if name not in {*BENCHMARKS, ALL}:
-        typer.echo(
-            f"there is no benchmark {name!r}: use {', '.join(BENCHMARKS)}, {ALL}",
-            err=True,
-        )
+    if name not in {*BENCHMARKS, *GROUPS}:
+        typer.echo(f"there is no benchmark {name!r}: use {NAMES}", err=True)
         raise typer.Exit(2)
     log_to_stderr()
     options = Options(seconds=seconds, seed=seed)
+    chosen = [*GROUPS.get(name, [name])]
     measured = []
-    chosen = [*BENCHMARKS] if name == ALL else [name]
     for each in chosen:
         try:
             figures = _measured(each, options, runs)
@@ -85,7 +96,10 @@ def main(
             show(figures)
     if not as_json:
         show_targets(measured)
-    if len(measured) < len(chosen):
+    broken = [promise for figures in measured for promise in figures.get(BROKEN, [])]
+    for promise in broken:
+        say(promise)
+    if broken or len(measured) < len(chosen):
         raise typer.Exit(1)
 
 
@@ -94,8 +108,12 @@ def _measured(name: str, options: Options, runs: int) -> Figures:
     for number in range(1, runs + 1):
         say(f"{name}: run {number} of {runs}")
         found.append(BENCHMARKS[name](options))
+    figures = median_of(found)
+    if BROKEN in figures:
+        # Of promises it is every run that counts.
+        figures[BROKEN] = [promise for run in found for promise in run[BROKEN]]
 
-    return {"name": name, "machine": machine(), "median_of": runs, **median_of(found)}
+    return {"name": name, "machine": machine(), "median_of": runs, **figures}
 
 
 if __name__ == "__main__":

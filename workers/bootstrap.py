@@ -38,7 +38,7 @@ from engine.adapters.redis.addresses import Address, AddressError, read_address
 from engine.adapters.redis.audit import Audit
 from engine.adapters.redis.client import Client
 from engine.adapters.redis.configuration import RedisConfiguration
-from engine.adapters.redis.examination import examine_server
+from engine.adapters.redis.examination import examine
 from engine.adapters.redis.headroom import Headroom
 from engine.adapters.redis.health import Check, check_server, check_shards
 from engine.adapters.redis.idempotency import RedisIdempotencyKeys
@@ -106,6 +106,7 @@ class Installation:
         tally: Counts for this process; `totals` are those of all of them.
         name: Names this process; no two share one.
         is_ready: Whether the store was reached and is one of ours.
+        problem: What last kept `prepare` from reaching it.
     """
 
     clock: Clock
@@ -127,6 +128,7 @@ class Installation:
     backlog: Backlog
     name: str
     is_ready: bool = False
+    problem: str = ""
     _check_store: Callable[[], Awaitable[Sequence[Check]]]
     _examine_store: Callable[[], Awaitable[Sequence[Check]]]
     _client: Client = field(repr=False)
@@ -145,7 +147,10 @@ class Installation:
                 await check_shards(self._client, self._shards)
                 await self._client.time()
             except StoreUnavailableError as error:
-                log.warning("store.unavailable", error=str(error), pause_seconds=pause)
+                self.problem = str(error)
+                log.warning(
+                    "store.unavailable", error=self.problem, pause_seconds=pause
+                )
                 await anyio.sleep(pause)
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
             else:
@@ -216,6 +221,7 @@ class _Adapters:
     """
 
     settings: Settings
+    pools: Pools
     clock: StoreClock
     ids: Ids
     http: OutboundHttp
@@ -255,6 +261,7 @@ def _adapters(
 
     return _Adapters(
         settings=settings,
+        pools=pools,
         clock=clock,
         ids=ids,
         http=http,
@@ -309,8 +316,9 @@ def _wire(adapters: _Adapters) -> Installation:
         name=adapters.name,
         _check_store=partial(_check_store, adapters),
         _examine_store=partial(
-            examine_server,
+            examine,
             adapters.client,
+            adapters.pools,
             memory_limit=adapters.settings.memory_limit,
             replicas=adapters.settings.replicas,
             shards=adapters.settings.shards,

@@ -123,7 +123,14 @@ async def _prepared(
     with anyio.move_on_after(STORE_SECONDS_MAX) as waiting:
         await installation.prepare()
     if waiting.cancelled_caught:
-        message = "Redis does not answer: check REDIS_URL, or start it"
+        # What is wrong with the setting itself is told with what to correct in it.
+        problem = installation.problem
+        is_told = "REDIS_URL" in problem
+        message = (
+            problem
+            if is_told
+            else "Redis does not answer: check REDIS_URL, or start it"
+        )
         raise StoreUnavailableError(message)
     done = await work(installation)
     await installation.tally.close()

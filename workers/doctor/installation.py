@@ -28,6 +28,19 @@ REMEDIES = {
     "skew": "set the clocks right (NTP): the logs of this machine are off",
     "replicas": "start replicas, or set RUNG_REPLICAS to how many there are",
     "shards": "set RUNG_SHARDS to what the store was made with",
+    "replica links": "look at the replica and its network: until it is in sync, a "
+    "failover to it would lose incidents",
+    "replica promise": "set RUNG_REPLICAS=1: what is answered meanwhile is lost when a "
+    "replica takes over that has not got it",
+    "least replicas": "set min-replicas-to-write 1: a primary that was cut off goes on "
+    "taking what is lost later",
+    "sentinels": "start those that do not answer, or correct REDIS_URL",
+    "sentinel count": "run three Sentinels or more, each on a machine of its own, and "
+    "name them in REDIS_URL: two cannot agree when one is lost",
+    "sentinel agreement": "wait until a failover is over; if it lasts, look at the "
+    "network between the Sentinels",
+    "sentinel quorum": "start Sentinels, or lower their quorum: nobody would take over",
+    "sentinel replicas": "start a replica: nobody could take over",
     "overdue": "start workers, or look at their log: pages wait",
 }
 NOT_REACHED = "redis"
@@ -39,7 +52,7 @@ START_WORKER = "start `rung worker`, two or more of them"
 
 
 async def look_at_server(installation: Installation) -> list[Finding]:
-    """Look at the server; one that is not reached is the only finding."""
+    """Look at the server, and at its Sentinels, also if it is not reached."""
     return [
         judged(check.name, check.detail, REMEDIES[check.name], is_fine=check.ok)
         if check.is_known

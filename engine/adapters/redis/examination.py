@@ -7,7 +7,9 @@ from datetime import timedelta
 from engine.adapters.clock import host_time_ms
 from engine.adapters.redis import keys
 from engine.adapters.redis.client import Client
+from engine.adapters.redis.failover import examine_replicas, examine_sentinels
 from engine.adapters.redis.health import Check, check_server
+from engine.adapters.redis.pools import Pools
 from engine.adapters.redis.scripts import Name
 from engine.errors import EngineError
 
@@ -15,6 +17,24 @@ OLDEST = (6, 2)
 OVERDUE_MAX = timedelta(seconds=30)
 MILLISECOND = timedelta(milliseconds=1)
 NOT_TOLD = "the server does not tell"
+
+
+async def examine(
+    client: Client,
+    pools: Pools,
+    *,
+    memory_limit: int | None,
+    replicas: int,
+    shards: int,
+) -> Sequence[Check]:
+    """Look at a server, its replicas and its Sentinels; those also if it is not reached."""
+    checks = await examine_server(
+        client, memory_limit=memory_limit, replicas=replicas, shards=shards
+    )
+    if checks[0].ok:
+        checks = [*checks, *await examine_replicas(client, wanted=replicas)]
+
+    return [*checks, *await examine_sentinels(pools.sentinels, pools.name)]
 
 
 async def examine_server(

@@ -33,6 +33,10 @@ class Pools:
     The connections of one process; each pool is bounded, and has whoever comes wait.
 
     Nothing is connected before it is needed.
+
+    Attributes:
+        sentinels: Who says where the primary is, if somebody does.
+        name: What they call it.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,14 +54,15 @@ class Pools:
         }
         self._plain: type[ConnectionPool] = ConnectionPool
         self._blocking: type[ConnectionPool] = BlockingConnectionPool
+        self.name = address.name
+        self.sentinels: Sentinels | None = None
         self._form = FOLLOWED if address.sentinels else DIRECT
         if address.sentinels:
+            self.sentinels = Sentinels(address.sentinels, address.sentinel_options)
             self._plain, self._blocking = FollowingPool, BlockingFollowingPool
             self._options |= {
                 "service_name": address.name,
-                "sentinel_manager": Sentinels(
-                    address.sentinels, address.sentinel_options
-                ),
+                "sentinel_manager": self.sentinels,
                 "connection_class": FollowingTlsConnection
                 if address.is_encrypted
                 else FollowingConnection,

@@ -8,6 +8,7 @@ configuration counts: whoever made it had most of them behind it.
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
+from weakref import WeakSet
 
 import anyio
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis, SSLConnection
@@ -29,6 +30,8 @@ SENTINEL_SECONDS_MAX = 1
 PRIMARY = b"master"
 
 State: TypeAlias = Mapping[str, Any]
+# What a Sentinel said, or what kept it from saying anything.
+Answer: TypeAlias = Any | Exception
 
 
 class PrimaryUnknownError(RedisConnectionError):
@@ -48,10 +51,16 @@ class Sentinels:
         """
         self._hosts = hosts
         self._options = options
+        self._epoch = -1
+        self._followers: WeakSet[FollowingPool] = WeakSet()
+
+    def follow(self, pool: "FollowingPool") -> None:
+        """Tell a pool, for as long as it is used, when there is another primary."""
+        self._followers.add(pool)
 
     async def discover_master(self, service_name: str) -> Host:
         """
-        Return where the primary of a name is.
+        Return where the primary of a name is, and have all pools leave another one.
 
         Raises:
             PrimaryUnknownError: If it cannot be told; it says why.
@@ -63,22 +72,43 @@ class Sentinels:
         latest = max(int(state["config-epoch"]) for state in told)
         for state in told:
             if int(state["config-epoch"]) == latest and not _is_down(state):
-                return state["ip"], int(state["port"])
+                address = state["ip"], int(state["port"])
+                await self._tell(address, latest)
+                return address
         message = (
             f"the Sentinels hold the primary {service_name!r} to be down, and have no "
             "other one yet"
         )
         raise PrimaryUnknownError(message)
 
-    async def _ask_most(self, name: str) -> list[State | Exception]:
+    async def _tell(self, address: Host, epoch: int) -> None:
+        if epoch > self._epoch:
+            self._epoch = epoch
+            for pool in list(self._followers):
+                await pool.leave_others(address)
+
+    async def ask_each(self, *command: str) -> Mapping[Host, Answer]:
+        """Ask all of them the same, and wait for each; what it met is its answer."""
+        answers: dict[Host, Answer] = {}
+
+        async def ask(host: Host) -> None:
+            answers[host] = await self._ask(host, *command)
+
+        async with anyio.create_task_group() as asking:
+            for host in self._hosts:
+                asking.start_soon(ask, host)
+
+        return answers
+
+    async def _ask_most(self, name: str) -> list[Answer]:
         """Ask them all at once, and wait until most have said something of use."""
-        answers: list[State | Exception] = []
+        answers: list[Answer] = []
         told = 0
         async with anyio.create_task_group() as asking:
 
             async def ask(host: Host) -> None:
                 nonlocal told
-                answer = await self._ask(host, name)
+                answer = await self._ask(host, "SENTINEL MASTER", name)
                 answers.append(answer)
                 told += not isinstance(answer, Exception)
                 if 2 * told > len(self._hosts):
@@ -89,7 +119,7 @@ class Sentinels:
 
         return answers
 
-    async def _ask(self, host: Host, name: str) -> State | Exception:
+    async def _ask(self, host: Host, *command: str) -> Answer:
         """Ask one, on a connection for this once: it is not asked often."""
         pool = ConnectionPool(
             **{
@@ -102,22 +132,22 @@ class Sentinels:
         )
         try:
             with anyio.fail_after(SENTINEL_SECONDS_MAX):
-                asked = Redis(connection_pool=pool).sentinel_master(name)  # type: ignore[no-untyped-call]
-                state: State = await asked
+                asked = Redis(connection_pool=pool).execute_command(*command)  # type: ignore[no-untyped-call]
+                answer: Any = await asked
         except (RedisError, OSError, RuntimeError) as error:
             return error
+        else:
+            return answer
         finally:
             with anyio.move_on_after(SENTINEL_SECONDS_MAX, shield=True):
                 await pool.disconnect()
-
-        return state
 
 
 def _is_down(state: State) -> bool:
     return state["is_sdown"] or state["is_odown"] or not state["is_master"]
 
 
-def _why_not(name: str, answers: Sequence[State | Exception]) -> str:
+def _why_not(name: str, answers: Sequence[Answer]) -> str:
     """Say what kept all Sentinels from answering, and which setting is at fault."""
     refused = [
         one
@@ -181,6 +211,23 @@ class FollowingTlsConnection(FollowingConnection, SSLConnection):
 
 class FollowingPool(SentinelConnectionPool):
     """Connections to whoever is the primary."""
+
+    def __init__(
+        self, service_name: str, sentinel_manager: Sentinels, **options: Any
+    ) -> None:
+        super().__init__(service_name, sentinel_manager, **options)  # type: ignore[no-untyped-call]
+        sentinel_manager.follow(self)
+
+    async def leave_others(self, address: Host) -> None:
+        """
+        Close the connections that lead elsewhere, those in use too.
+
+        Whoever waits for a server that hangs, or whose machine is gone, is freed.
+        """
+        for connection in [*self._available_connections, *self._in_use_connections]:
+            assert isinstance(connection, SentinelManagedConnection)
+            if (connection.host, connection.port) != address:
+                await connection.disconnect(nowait=True)
 
     @override
     async def release(self, connection: AbstractConnection) -> None:
