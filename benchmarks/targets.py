@@ -16,6 +16,15 @@ def at_most(wanted: float, measured: float | None, unit: str) -> Figures:
     }
 
 
+def at_least(wanted: float, measured: float, unit: str) -> Figures:
+    """Judge a figure that should be large."""
+    return {
+        "wanted": f"≥ {wanted:g} {unit}",
+        "measured": measured,
+        "met": measured >= wanted,
+    }
+
+
 def none_of(measured: int, what: str) -> Figures:
     """Judge what must not be at all."""
     return {"wanted": f"no {what}", "measured": measured, "met": measured == 0}

@@ -65,9 +65,15 @@ class Stage:
 
         return worker
 
-    def watched_worker(self) -> Rung:
-        """Start a worker whose timers are written down; wait for it like for others."""
-        return self._start(watched_worker.MODULE)
+    def watched_worker(self, *, is_delivering: bool = True) -> Rung:
+        """
+        Start a worker whose timers are written down; wait for it like for others.
+
+        One that does not deliver leaves all that it would send in the outbox.
+        """
+        delivering = {} if is_delivering else {watched_worker.IDLE_VARIABLE: "1"}
+
+        return self._start(watched_worker.MODULE, **delivering)
 
     def told(self) -> Figures:
         """Say which Redis this is, and how safe what it is told is."""
@@ -85,7 +91,7 @@ class Stage:
         with redis.Redis(port=self.server.port) as client:
             client.config_set("appendfsync", word)
 
-    def _start(self, module: str, *arguments: str) -> Rung:
+    def _start(self, module: str, *arguments: str, **more: str) -> Rung:
         self.starts += 1
         output = self.directory / f"output-{self.starts}"
         searched = [str(self.directory / "site"), str(ROOT)]
@@ -95,6 +101,7 @@ class Stage:
             "PYTHONPATH": os.pathsep.join([*searched, *filter(None, [inherited])]),
             recorder.FILE_VARIABLE: str(self.pages.path),
             watched_worker.FILE_VARIABLE: str(self.steps.path),
+            **more,
         }
 
         return self.stack.enter_context(

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, cast
 import anyio
 
 from engine.codec.shapes import milliseconds
-from engine.ports import Commit, IncidentStore, Stored
+from engine.ports import Commit, Delivery, IncidentStore, Outbox, Room, Stored
+from engine.service import Couriers
 from workers.bootstrap import Installation
 from workers.logs import configure_logs
 from workers.processes import run_worker
@@ -21,6 +22,8 @@ from workers.settings import Settings, SettingsError
 
 MODULE = "benchmarks.stage.watched_worker"
 FILE_VARIABLE = "BENCHMARK_STEPS"
+# Is set for a worker whose couriers do nothing.
+IDLE_VARIABLE = "BENCHMARK_IDLE_COURIERS"
 MS_PER_SECOND, NS_PER_SECOND = 1e3, 1e9
 
 
@@ -65,6 +68,33 @@ class WatchedStore:
         return outcomes
 
 
+class EmptyOutbox:
+    """An outbox in which nothing is ever due: what is stored stays in the real one."""
+
+    async def claim(self, rooms: Sequence[Room]) -> Sequence[Delivery]:
+        """Return nothing."""
+        del rooms
+
+        return ()
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse what is asked about what was never claimed."""
+        raise AttributeError(name)
+
+
+def idle_couriers(installation: Installation) -> Couriers:
+    """Return couriers who never have anything to send."""
+    empty: object = EmptyOutbox()
+
+    return Couriers(
+        outbox=cast("Outbox", empty),
+        mailbox=installation.engine.mailbox,
+        channels={},
+        configuration=installation.configuration,
+        clock=installation.clock,
+    )
+
+
 def read_ran(line: str) -> Ran:
     """Read a line of the file."""
     incident, due, decided, stored = line.split()
@@ -89,6 +119,8 @@ async def main() -> None:
         engine = installation.engine
         watched: object = WatchedStore(engine.store, os.environ[FILE_VARIABLE])
         engine.store = cast("IncidentStore", watched)
+        if os.environ.get(IDLE_VARIABLE):
+            installation.couriers = idle_couriers(installation)
 
     await run_worker(settings, settings.redis_url.get_secret_value(), first)
 
