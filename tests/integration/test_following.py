@@ -2,11 +2,13 @@
 
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+import anyio
 import pytest
 from redis.asyncio import Redis
 from typing_extensions import override
@@ -16,6 +18,7 @@ from engine.adapters.redis.client import Client, NotReplicatedError
 from engine.adapters.redis.pools import Pools
 from engine.adapters.redis.scripts import Name
 from engine.adapters.redis.sentinels import (
+    SENTINEL_SECONDS_MAX,
     BlockingFollowingPool,
     FollowingConnection,
     Sentinels,
@@ -179,13 +182,35 @@ async def test_latest_counts(two: Two, divided: list[RunningSentinel]) -> None:
     assert ("127.0.0.1", two.first.port) == alone
 
 
+async def test_most_are_heard(two: Two, divided: list[RunningSentinel]) -> None:
+    """The quickest answer is not taken for the truth: most Sentinels are heard."""
+    hosts = [("127.0.0.1", one.port) for one in divided]
+    found: list[tuple[str, int]] = []
+
+    async def ask_for_it() -> None:
+        found.append(await Sentinels(hosts, {}).discover_master(NAME))
+
+    for slow in divided[1:]:
+        os.kill(slow.pid, signal.SIGSTOP)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_for_it)
+        await anyio.sleep(SENTINEL_SECONDS_MAX / 4)
+        for slow in divided[1:]:
+            os.kill(slow.pid, signal.SIGCONT)
+
+    assert [("127.0.0.1", two.second.port)] == found
+
+
 async def test_one_hangs(two: Two, divided: list[RunningSentinel]) -> None:
     """A Sentinel that does not answer holds up nobody while most do."""
     hosts = [("127.0.0.1", one.port) for one in divided]
     os.kill(divided[0].pid, signal.SIGSTOP)
+    began = time.monotonic()
     found = await Sentinels(hosts, {}).discover_master(NAME)
+    took = time.monotonic() - began
     os.kill(divided[0].pid, signal.SIGCONT)
 
+    assert took < SENTINEL_SECONDS_MAX
     assert ("127.0.0.1", two.second.port) == found
 
 
