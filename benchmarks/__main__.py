@@ -1,20 +1,42 @@
 """The command line of the benchmarks."""
 
 import json
-import platform
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
-from benchmarks import command_line, core, counting
+from benchmarks import (
+    burst,
+    command_line,
+    core,
+    counting,
+    idle,
+    ingest,
+    lateness,
+    memory,
+    recovery,
+)
+from benchmarks.machine import machine
+from benchmarks.medians import median_of
 from benchmarks.options import Figures, Options
+from benchmarks.progress import say
+from benchmarks.stage.start import LateError
+from benchmarks.tables import show, show_targets
+from workers.logs import log_to_stderr
 
 BENCHMARKS: Mapping[str, Callable[[Options], Figures]] = {
     "core": core.measure,
     "counting": counting.measure,
     "help": command_line.measure,
+    "lateness": lateness.measure,
+    "ingest": ingest.measure,
+    "burst": burst.measure,
+    "memory": memory.measure,
+    "recovery": recovery.measure,
+    "idle": idle.measure,
 }
+ALL = "all"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -29,36 +51,51 @@ def main(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Repeats a run that draws by chance.")
     ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Give the median of so many.")] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line each.")
     ] = False,
 ) -> None:
-    """Measure, and print the figures with the machine they were measured on."""
-    if name not in {*BENCHMARKS, "all"}:
+    """
+    Measure, and print the figures with the machine they were measured on.
+
+    A target that is missed is told and is no error: the exit code is 0. It is 1 if
+    something could not be measured at all; the others are, nevertheless.
+    """
+    if name not in {*BENCHMARKS, ALL}:
         typer.echo(
-            f"there is no benchmark {name!r}: use {', '.join(BENCHMARKS)}", err=True
+            f"there is no benchmark {name!r}: use {', '.join(BENCHMARKS)}, {ALL}",
+            err=True,
         )
         raise typer.Exit(2)
+    log_to_stderr()
     options = Options(seconds=seconds, seed=seed)
-    for each in BENCHMARKS if name == "all" else [name]:
-        figures = {"name": each, **_machine(), **BENCHMARKS[each](options)}
+    measured = []
+    chosen = [*BENCHMARKS] if name == ALL else [name]
+    for each in chosen:
+        try:
+            figures = _measured(each, options, runs)
+        except LateError as error:
+            say(f"{each}: {error}")
+            continue
+        measured.append(figures)
         if as_json:
-            typer.echo(json.dumps(figures))
+            typer.echo(json.dumps(figures, ensure_ascii=False))
         else:
-            _show(figures)
+            show(figures)
+    if not as_json:
+        show_targets(measured)
+    if len(measured) < len(chosen):
+        raise typer.Exit(1)
 
 
-def _machine() -> Figures:
-    return {"python": platform.python_version(), "machine": platform.machine()}
+def _measured(name: str, options: Options, runs: int) -> Figures:
+    found = []
+    for number in range(1, runs + 1):
+        say(f"{name}: run {number} of {runs}")
+        found.append(BENCHMARKS[name](options))
 
-
-def _show(figures: Figures, indent: str = "") -> None:
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            typer.echo(f"{indent}{name}")
-            _show(value, indent + "  ")
-        else:
-            typer.echo(f"{indent}{name:<32} {value}")
+    return {"name": name, "machine": machine(), "median_of": runs, **median_of(found)}
 
 
 if __name__ == "__main__":
