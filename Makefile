@@ -40,8 +40,8 @@ rewrite: $(VENV)/.test ## write the transcripts anew; read the diff
 	$(BIN)/pytest tests/test_scenarios.py --rewrite
 	git diff --stat tests/scenarios
 
-bench: $(VENV)/.test ## measure
-	$(BIN)/python -m benchmarks all
+bench: $(VENV)/.test ## measure all, against the targets; RUNS=3 gives the median
+	$(BIN)/python -m benchmarks all $(if $(RUNS),--runs $(RUNS))
 
 chaos: $(VENV)/.test ## kill and restart everything, and count; SEED=7 repeats a run
 	$(BIN)/python -m benchmarks.chaos.run $(if $(SEED),--seed $(SEED))

@@ -18,7 +18,7 @@ from benchmarks import (
     recovery,
     steps,
 )
-from benchmarks.chaos import sentinel
+from benchmarks.chaos import run as chaos, sentinel
 from benchmarks.machine import machine
 from benchmarks.medians import median_of
 from benchmarks.options import Figures, Options
@@ -43,6 +43,7 @@ SPEEDS: Mapping[str, Measure] = {
 }
 # These break things and count what is lost; they name each broken promise.
 FAULTS: Mapping[str, Measure] = {
+    "chaos": chaos.measure,
     "sentinel": sentinel.measure,
 }
 BENCHMARKS = {**SPEEDS, **FAULTS}

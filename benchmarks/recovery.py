@@ -91,17 +91,12 @@ def measure_on(stage: Stage, rate: int, before: float, after: float) -> Figures:
     time.sleep(max(0, start + before + after - time.time()))
     until = time.monotonic() + SETTLED_SECONDS_MAX
     while time.monotonic() < until:
-        if len(_incidents(stage.steps.look())) >= number and (
-            len({page.title for page in stage.pages.look()}) >= number
-        ):
+        paged = {page.incident for page in stage.pages.look()}
+        if len(paged) >= number:
             break
         time.sleep(LOOK_AGAIN_SECONDS)
 
     return figures_of(dues, stage.steps.look(), stage.pages.look(), killed)
-
-
-def _incidents(steps: Sequence[Ran]) -> set[str]:
-    return {step.incident for step in steps}
 
 
 def figures_of(
@@ -110,10 +105,16 @@ def figures_of(
     pages: Sequence[Page],
     killed: Killed,
 ) -> Figures:
-    """Return what a kill came to; a step that ran twice counts as it ran first."""
+    """
+    Return what a kill came to; a step that ran twice counts as it ran first.
+
+    What was stored in the instant of the kill the dead worker could not write down any
+    more. It is known by its page, and was not overdue.
+    """
     ran: dict[str, Ran] = {}
     for step in steps:
         ran.setdefault(step.incident, step)
+    unwritten = {page.incident for page in pages} - ran.keys()
     paged: dict[str, float] = {}
     for page in pages:
         paged.setdefault(page.title, page.clock_at)
@@ -130,7 +131,8 @@ def figures_of(
 
     return {
         "due": len(dues),
-        "missing": len(dues) - len(ran),
+        "missing": len(dues) - len(ran) - len(unwritten),
+        "stored_at_the_kill": len(unwritten),
         "pages_missing": len(dues.keys() - paged.keys()),
         "doubled": len(pages) - len(paged),
         "overdue_steps": len(overdue),

@@ -178,11 +178,24 @@ def test_recovery() -> None:
     assert 2.8 == found["paged_after_s"]
 
 
+def test_recovery_at_the_kill() -> None:
+    """What was stored just when the worker was killed has run, as its page shows."""
+    killed = Killed(at=START, started_seconds=1)
+    found = recovery.figures_of(DUES, STEPS[1:], PAGES, killed)
+
+    assert (0, 1, 0) == (
+        found["missing"],
+        found["stored_at_the_kill"],
+        found["overdue_steps"],
+    )
+
+
 def test_recovery_lost() -> None:
     """What never ran after the kill is missing, and a step that ran twice is one."""
     killed = Killed(at=START, started_seconds=1)
     steps = [STEPS[0], STEPS[0], *STEPS[2:]]
-    found = recovery.figures_of(DUES, steps, PAGES[:3], killed)
+    pages = [PAGES[0], *PAGES[2:4]]
+    found = recovery.figures_of(DUES, steps, pages, killed)
 
     assert (1, 2) == (found["missing"], found["pages_missing"])
 
