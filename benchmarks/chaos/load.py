@@ -2,44 +2,23 @@
 What senders and people do while all is killed under them, and what they are told.
 
 Each request is sent until it is answered, with the same body, like good senders do;
-those about one alert one after the other. All of it is drawn from a seed.
+those about one alert one after the other.
 """
 
-import random
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import anyio
 import httpx2
 
+from benchmarks.chaos.plan import Kind, Request
+
 STARTED_AT = "2026-11-24T03:00:00Z"
-REPEATED, RESOLVED, ACKNOWLEDGED = 0.15, 0.2, 0.2
-# How long after its alert somebody takes an incident, or its source resolves it.
-TAKEN_SECONDS_MAX, RESOLVED_SECONDS_MAX, LAST_TAKEN_SECONDS = 20.0, 6.0, 3.0
-RECENT = 50
 AGAIN_SECONDS, ANSWER_SECONDS_MAX, ASKED_SECONDS_MAX = 0.1, 5.0, 60.0
 # What may well be said while something is down; then the request is sent again.
 NOT_NOW = {503, 504}
-
-
-class Kind(StrEnum):
-    """What is asked for."""
-
-    FIRING = "firing"
-    RESOLVED = "resolved"
-    ACKNOWLEDGE = "acknowledge"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One request about one alert, so many seconds after the beginning."""
-
-    at: float
-    alert: str
-    kind: Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,35 +62,6 @@ class Story:
         ends = (one for one in self.answers if one.kind is not Kind.FIRING)
 
         return next(ends, None)
-
-
-def planned(seed: int, seconds: float, per_second: int) -> list[Request]:
-    """Return so many notices a second, and the acknowledgements meanwhile."""
-    chance = random.Random(seed)  # noqa: S311 - the same again
-    plan: list[Request] = []
-    fires: list[str] = []
-    ends: list[tuple[float, str]] = []
-    for number in range(int(seconds * per_second)):
-        at = number / per_second
-        if ends and min(ends)[0] <= at:
-            alert, kind = min(ends)[1], Kind.RESOLVED
-            ends.remove(min(ends))
-            fires.remove(alert)
-        elif fires and chance.random() < REPEATED:
-            alert, kind = chance.choice(fires[-RECENT:]), Kind.FIRING
-        else:
-            alert, kind = f"alert-{number}", Kind.FIRING
-            fires.append(alert)
-            fate = chance.random()
-            if fate < RESOLVED:
-                ends.append((at + chance.uniform(1, RESOLVED_SECONDS_MAX), alert))
-            elif fate < RESOLVED + ACKNOWLEDGED:
-                taken = at + chance.uniform(0, TAKEN_SECONDS_MAX)
-                taken = min(taken, seconds + chance.uniform(0, LAST_TAKEN_SECONDS))
-                plan.append(Request(at=taken, alert=alert, kind=Kind.ACKNOWLEDGE))
-        plan.append(Request(at=at, alert=alert, kind=kind))
-
-    return sorted(plan, key=lambda request: request.at)
 
 
 class Senders:

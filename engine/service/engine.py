@@ -280,6 +280,7 @@ class Engine:
                 if stored is Stored.DONE:
                     settlement.act(stored_at, self.measures)
                 elif stored in DECIDED_AGAIN:
+                    _log_fenced(settlement, stored)
                     lost.append(settlement.claimed.incident_id)
                 elif stored is Stored.REFUSED:
                     await self._park(settlement.claimed, EngineError(NOT_STORED))
@@ -348,6 +349,7 @@ class Engine:
         [stored] = await self.store.commit([settlement.commit()])
         if stored is Stored.DONE:
             settlement.act(self.clock.now(), self.measures)
+        _log_fenced(settlement, stored)
 
         return stored
 
@@ -361,6 +363,15 @@ class Engine:
                 error=str(error),
             )
             return None
+
+
+def _log_fenced(settlement: Settlement, stored: Stored) -> None:
+    """Tell of a commit that found the incident moved by others: nothing was written."""
+    if stored is Stored.LOST:
+        log.info(
+            "commit.fenced",
+            incident_id=show_incident_id(settlement.claimed.incident_id),
+        )
 
 
 def _may_be_attached(incident: Incident) -> bool:
