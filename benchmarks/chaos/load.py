@@ -6,7 +6,7 @@ those about one alert one after the other.
 """
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ STARTED_AT = "2026-11-24T03:00:00Z"
 AGAIN_SECONDS, ANSWER_SECONDS_MAX, ASKED_SECONDS_MAX = 0.1, 5.0, 60.0
 # What may well be said while something is down; then the request is sent again.
 NOT_NOW = {503, 504}
+# Whoever carried out a request with this key may be dead, which is known in a minute.
+UNDER_WAY = "idempotency_key_in_use"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,8 @@ class Senders:
         self._incidents = f"{address}/v1/incidents"
         self._token = {"Authorization": f"Bearer {api_token}"}
         self._in_order: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        # Who hears that it is under way does not wait for that: he presses it again.
+        self._presses: Counter[str] = Counter()
         self.stories: defaultdict[str, Story] = defaultdict(Story)
         self.refused: list[str] = []
 
@@ -123,7 +127,9 @@ class Senders:
                 continue
             if answer.is_success:
                 return answer.json()
-            if answer.status_code not in NOT_NOW:
+            if UNDER_WAY in answer.text:
+                self._presses[request.alert] += 1
+            elif answer.status_code not in NOT_NOW:
                 self.refused.append(f"{request}: {answer.status_code} {answer.text}")
             await anyio.sleep(AGAIN_SECONDS)
 
@@ -134,7 +140,8 @@ class Senders:
     ) -> httpx2.Response:
         if request.kind is Kind.ACKNOWLEDGE:
             incident = self.stories[request.alert].first.incident
-            name = {"Idempotency-Key": f"{request.alert} is taken"}
+            press = self._presses[request.alert]
+            name = {"Idempotency-Key": f"{request.alert} is taken, {press}"}
             return await client.post(
                 f"{self._incidents}/{incident}/acknowledge",
                 headers=self._token | name,
