@@ -17,6 +17,8 @@ from rung.oncall import LookUpFailedError, OnCall, OnCallReason, Target
 
 ADDRESS, PROCESS = "CHAOS_PROVIDER", "CHAOS_PROCESS"
 SEND_SECONDS_MAX, ASK_SECONDS_MAX = 1.5, 10.0
+# Nothing of the page has left before there is a connection.
+NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 # The next incident asks again, so that there are many look-ups.
 GOOD_FOR = timedelta(seconds=1)
 
@@ -41,7 +43,7 @@ class Push:
         }
         try:
             answer = await self._client.post("/pages", json=page)
-        except httpx2.ConnectError:
+        except NOT_SENT:
             return DeliveryResult(outcome=Outcome.FAILED, detail="not connected")
         except httpx2.TimeoutException:
             return DeliveryResult(outcome=Outcome.UNKNOWN, detail="no answer")

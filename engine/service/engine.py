@@ -22,6 +22,7 @@ from engine.errors import (
     ContendedError,
     EngineError,
     KeyTakenError,
+    TryAgainError,
     UnclearError,
     UnknownIncidentError,
 )
@@ -297,7 +298,7 @@ class Engine:
         try:
             return await settle(claimed, directions, now)
         except Exception as error:  # noqa: BLE001 - one incident must not stop the rest
-            await self._park(claimed, error)
+            await self._put_aside(claimed, error)
             return None
 
     async def _take_turns(
@@ -312,10 +313,17 @@ class Engine:
                 try:
                     await go_on(settlement, taken)
                 except Exception as error:  # noqa: BLE001 - nor must this one
-                    await self._park(settlement.claimed, error)
+                    await self._put_aside(settlement.claimed, error)
                     settled.remove(settlement)
 
         return settled
+
+    async def _put_aside(self, claimed: Claimed, error: Exception) -> None:
+        """Leave it to its lease if the error passes by itself; else park it."""
+        if isinstance(error, TryAgainError):
+            _log_left(claimed.incident_id, error)
+        else:
+            await self._park(claimed, error)
 
     async def _park(self, claimed: Claimed, error: Exception) -> None:
         await park(claimed, error, store=self.store, mailbox=self.mailbox)
@@ -357,12 +365,16 @@ class Engine:
         try:
             return await self.store.load(incident_id)
         except EngineError as error:
-            log.warning(
-                "incident.left_to_its_lease",
-                incident_id=show_incident_id(incident_id),
-                error=str(error),
-            )
+            _log_left(incident_id, error)
             return None
+
+
+def _log_left(incident_id: str, error: EngineError) -> None:
+    log.warning(
+        "incident.left_to_its_lease",
+        incident_id=show_incident_id(incident_id),
+        error=str(error),
+    )
 
 
 def _log_fenced(settlement: Settlement, stored: Stored) -> None:
