@@ -79,8 +79,7 @@ class Ledger:
         """
         dues = [
             (story.end, Owed(story.first.incident, person, due))
-            for story in self.stories.values()
-            if story.answers
+            for story in self._clear
             for person, seconds in self.policy
             if (due := story.first.answered_at + seconds)
         ]
@@ -120,16 +119,14 @@ class Ledger:
     def misplaced(self) -> list[str]:
         """Incidents that are not where their policy and their answers have them."""
         found = []
-        for alert, story in self.stories.items():
-            if not story.answers:
-                continue
+        for story in self._clear:
             wanted = STATUSES[story.end.kind if story.end else None]
             status = self.statuses.get(story.first.incident)
             if len(story.incidents) > 1:
-                found.append(f"{alert} has {sorted(story.incidents)}")
+                found.append(f"one alert has {sorted(story.incidents)}")
             elif status != wanted:
                 found.append(f"{story.first.incident} is {status}, not {wanted}")
-        known = {story.first.incident for story in self.stories.values()}
+        known = {one.first.incident for one in self.stories.values() if one.answers}
         found += [f"{one} is nobody's" for one in sorted(self.statuses.keys() - known)]
 
         return found
@@ -227,6 +224,11 @@ class Ledger:
 
         return found
 
+    @property
+    def _clear(self) -> list[Story]:
+        """Those of which all was answered; senders tell of the others."""
+        return [one for one in self.stories.values() if one.answers and one.is_clear]
+
     def paged(self, owed: Iterable[Owed]) -> Iterator[tuple[float, float]]:
         """Yield when each page that came was due, and when it came first."""
         for one in owed:
@@ -253,10 +255,8 @@ class Ledger:
         """Say how long after its time a page that was lost was no longer wanted."""
         ends = [
             story.end.asked_at - owed.due
-            for story in self.stories.values()
-            if story.answers
-            and story.first.incident == owed.incident
-            and story.end is not None
+            for story in self._clear
+            if story.first.incident == owed.incident and story.end is not None
         ]
 
         return f", stopped {ends[0]:.1f} s after it was due" if ends else ""

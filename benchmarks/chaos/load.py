@@ -16,7 +16,7 @@ import httpx2
 from benchmarks.chaos.plan import Kind, Request
 
 STARTED_AT = "2026-11-24T03:00:00Z"
-AGAIN_SECONDS, ANSWER_SECONDS_MAX, ASKED_SECONDS_MAX = 0.1, 5.0, 60.0
+AGAIN_SECONDS, ANSWER_SECONDS_MAX, ASKED_SECONDS_MAX = 0.1, 5.0, 120.0
 # What may well be said while something is down; then the request is sent again.
 NOT_NOW = {503, 504}
 # Whoever carried out a request with this key may be dead, which is known in a minute.
@@ -35,9 +35,15 @@ class Answered:
 
 @dataclass
 class Story:
-    """All that was answered of one alert, in order."""
+    """
+    All that was answered of one alert, in order.
+
+    Attributes:
+        is_clear: Whether all was answered: else nobody knows what became of it.
+    """
 
     answers: list[Answered] = field(default_factory=list[Answered])
+    is_clear: bool = True
 
     @property
     def first(self) -> Answered:
@@ -105,6 +111,7 @@ class Senders:
                 else await self._until_answered(client, request, asked_at)
             )
             if answer is None:
+                story.is_clear = False
                 self.refused.append(f"{request.kind} of {request.alert}: no answer")
                 return
             story.answers.append(

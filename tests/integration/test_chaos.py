@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -255,6 +256,17 @@ def test_nothing_wrong() -> None:
 def test_lost() -> None:
     """A page that had to be and was not is lost."""
     assert {"lost": ["bob for inc_1"]} == faults(a_ledger(BOTH[0]))
+
+
+def test_unclear() -> None:
+    """Nothing is owed of an alert of which somebody was never answered."""
+    ledger = a_ledger(status="resolved")
+    [story] = ledger.stories.values()
+    before = set(faults(ledger))
+    story.is_clear = False
+
+    assert {"lost", "misplaced"} == before
+    assert {} == faults(replace(ledger))
 
 
 def test_refused() -> None:
