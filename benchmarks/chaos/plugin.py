@@ -16,7 +16,8 @@ from rung.channels import DeliveryResult, Notification, Outcome
 from rung.oncall import LookUpFailedError, OnCall, OnCallReason, Target
 
 ADDRESS, PROCESS = "CHAOS_PROVIDER", "CHAOS_PROCESS"
-SEND_SECONDS_MAX, ASK_SECONDS_MAX = 1.5, 10.0
+# Who was stopped for a while has not failed to connect on waking.
+ANSWER_SECONDS_MAX, CONNECT_SECONDS_MAX = 1.5, 8.0
 # Nothing of the page has left before there is a connection.
 NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 # The next incident asks again, so that there are many look-ups.
@@ -81,16 +82,20 @@ class Table:
 @asynccontextmanager
 async def push(environment: Mapping[str, str]) -> AsyncIterator[Push]:
     """Make the channel."""
-    async with _client(environment, SEND_SECONDS_MAX) as client:
+    async with _client(environment, ANSWER_SECONDS_MAX) as client:
         yield Push(client, environment[PROCESS])
 
 
 @asynccontextmanager
 async def table(environment: Mapping[str, str]) -> AsyncIterator[Table]:
     """Make the look-up."""
-    async with _client(environment, ASK_SECONDS_MAX) as client:
+    async with _client(environment, CONNECT_SECONDS_MAX) as client:
         yield Table(client)
 
 
 def _client(environment: Mapping[str, str], seconds: float) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=environment[ADDRESS], timeout=seconds)
+    limits = httpx2.Timeout(
+        seconds, connect=CONNECT_SECONDS_MAX, pool=CONNECT_SECONDS_MAX
+    )
+
+    return httpx2.AsyncClient(base_url=environment[ADDRESS], timeout=limits)

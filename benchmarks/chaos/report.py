@@ -155,21 +155,23 @@ def _recoveries(ledger: Ledger, victims: Iterable[Victim]) -> list[float]:
             else list(ledger.paged(ledger.owed))
         )
         found += [
-            _recovery(strike, done)
+            recovery
             for strike in ledger.strikes
             if strike.victim is victim
+            and (recovery := _recovery(strike, done)) is not None
         ]
 
     return found
 
 
-def _recovery(strike: Strike, done: Iterable[tuple[float, float]]) -> float:
+def _recovery(strike: Strike, done: Iterable[tuple[float, float]]) -> float | None:
+    """Return when the last of what was due during a strike was done; None: nothing."""
     begins, ends = strike.at - AROUND_SECONDS, strike.at + AROUND_SECONDS
     if strike.victim is not Victim.STOPPED:
         ends = max(ends, strike.until)
     around = [over for due, over in done if begins < due < ends]
 
-    return max([over - strike.at for over in around], default=0)
+    return max((over - strike.at for over in around), default=None)
 
 
 def _spread(seconds: Iterable[float]) -> dict[str, float]:
