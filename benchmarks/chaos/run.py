@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx2
 import typer
+from rich.console import Console
 
 from benchmarks.chaos.ledger import Ledger, Whose
 from benchmarks.chaos.load import Senders
@@ -62,8 +63,10 @@ def measure(options: Options) -> Figures:
         seed = time.time_ns() % 1_000_000
     # Before anything else: a run that breaks off can be repeated too.
     typer.echo(f"chaos with seed {seed}", err=True)
-    with TemporaryDirectory() as directory:
-        return run_chaos(Path(directory), seed, options.seconds_or(SECONDS)).figures()
+    seconds = options.seconds_or(SECONDS)
+    doing = f"sending and striking for {seconds:g} s, then waiting for the last pages"
+    with TemporaryDirectory() as directory, Console(stderr=True).status(doing):
+        return run_chaos(Path(directory), seed, seconds).figures()
 
 
 def run_chaos(
