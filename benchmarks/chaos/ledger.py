@@ -9,7 +9,7 @@ was lost. A look-up that fails excuses nothing: it is known who was on call last
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -51,6 +51,7 @@ class Ledger:
     Attributes:
         statuses: Of each incident, at the end.
         failed: The pages of which the histories say that their method has failed.
+        reported: When they say what became of a page, as far as they were read.
     """
 
     policy: Policy
@@ -59,6 +60,7 @@ class Ledger:
     strikes: tuple[Strike, ...]
     statuses: Mapping[str, str]
     failed: frozenset[Whose] = frozenset()
+    reported: Mapping[Whose, float] = field(default_factory=dict[Whose, float])
 
     @cached_property
     def pages(self) -> Mapping[Whose, list[Receipt]]:
@@ -149,7 +151,8 @@ class Ledger:
         return [
             pair
             for pair in self.repeats
-            if pair[0].answer not in TRIED_AGAIN and is_struck(*pair, self.strikes)
+            if pair[0].answer not in TRIED_AGAIN
+            and is_struck(*pair, self.strikes, self.reported.get(pair[0].whose))
         ]
 
     @property
@@ -158,14 +161,19 @@ class Ledger:
         return [pair for pair in self.repeats if pair[0].answer in TRIED_AGAIN]
 
     @property
+    def not_excused(self) -> list[tuple[Receipt, Receipt]]:
+        """Those for which there is no reason at all."""
+        excused = {*self.struck_repeats, *self.asked_repeats}
+
+        return [pair for pair in self.repeats if pair not in excused]
+
+    @property
     def wrongly_repeated(self) -> list[str]:
         """Pages that came again as another page, or with no reason at all."""
-        excused = {*self.struck_repeats, *self.asked_repeats}
         again = [
             f"{one.person} for {one.incident}: {one.key} after it was {before.answer}, "
             f"{one.received_at - before.received_at:.2f} s later"
-            for before, one in self.repeats
-            if (before, one) not in excused
+            for before, one in self.not_excused
         ]
 
         return again + [

@@ -51,6 +51,11 @@ class Receipt:
     finished_at: float
 
     @property
+    def whose(self) -> tuple[str, str]:
+        """Which page it is: of which incident, and whom it is for."""
+        return self.incident, self.person
+
+    @property
     def is_taken(self) -> bool:
         """Whether it is at the person's from here on, whatever rung heard of that."""
         return self.answer is not Answer.REFUSED

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -48,7 +49,7 @@ SAFE_FLAGS = ("--appendonly", "yes", "--appendfsync", "always")
 # After the load: the last waits, and whatever was struck last comes back.
 SETTLED_SECONDS_MAX, LOOK_AGAIN_SECONDS = 30.0, 0.25
 LISTED_MAX = 100
-FAILED = "method_failed"
+REPORTED, FAILED = "delivery_reported", "method_failed"
 
 
 def measure(options: Options) -> Figures:
@@ -152,18 +153,21 @@ class Books:
 
     Attributes:
         failed: The pages of which a history says that their method has failed.
+        reported: When it says what became of a page.
     """
 
     stage: Stage
     senders: Senders
     failed: set[Whose] = field(default_factory=set[Whose])
+    reported: dict[Whose, float] = field(default_factory=dict[Whose, float])
 
     def ledger(self, statuses: dict[str, str] | None = None) -> Ledger:
         """Return the ledger as of now."""
         entered = self._ledger(statuses or {})
-        for incident, person in entered.refused:
-            if (incident, person) not in self.failed:
-                self.failed |= self._failed_in(incident)
+        doubtful = {*entered.refused} - self.failed
+        doubtful |= {before.whose for before, _ in entered.not_excused}
+        for incident in {incident for incident, _ in doubtful}:
+            self._read(incident)
 
         return self._ledger(statuses or {})
 
@@ -179,17 +183,20 @@ class Books:
             strikes=tuple(self.stage.strikes),
             statuses=statuses,
             failed=frozenset(self.failed),
+            reported=dict(self.reported),
         )
 
-    def _failed_in(self, incident: str) -> set[Whose]:
-        """Return whom a history says the incident could not reach."""
-        entries = self._ask(f"/{incident}/history")["entries"]
-
-        return {
-            (incident, entry["event"]["person"])
-            for entry in entries
-            if entry["reason"] == FAILED
-        }
+    def _read(self, incident: str) -> None:
+        """Note what a history says of the pages of an incident, and since when."""
+        since = time.time() - time.monotonic()
+        for entry in self._ask(f"/{incident}/history")["entries"]:
+            event = entry["event"]
+            if entry["what"] == REPORTED:
+                whose = incident, event["person"]
+                at = datetime.fromisoformat(event["at"]).timestamp()
+                self.reported[whose] = at - since
+                if entry["reason"] == FAILED:
+                    self.failed.add(whose)
 
     def _statuses(self) -> dict[str, str]:
         """Return the status of every incident there is, as the API lists them."""

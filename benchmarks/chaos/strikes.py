@@ -23,14 +23,28 @@ class Strike:
     process: int | None = None
 
 
-def is_struck(before: Receipt, again: Receipt, strikes: Sequence[Strike]) -> bool:
+def is_struck(
+    before: Receipt,
+    again: Receipt,
+    strikes: Sequence[Strike],
+    reported_at: float | None = None,
+) -> bool:
     """
     Tell whether a page was in flight when a process of it, or Redis, was struck.
 
     Either the earlier one: from its begin until its outcome was written. Or the later
     one had begun before its process was stopped, and went on after that.
+
+    Args:
+        before: The page.
+        again: The same page, as it came again.
+        strikes: All there were.
+        reported_at: When the history says what became of it, if it was looked up. If
+            that is after it was begun again, nothing was written until then.
     """
     begun, written = before.begun_at, before.finished_at + WRITTEN_SECONDS
+    if reported_at is not None and reported_at > again.begun_at:
+        written = max(written, again.begun_at)
 
     return any(
         strike.process in {None, before.process}

@@ -345,6 +345,26 @@ def test_struck(
 
 
 @pytest.mark.parametrize(
+    ("reported_at", "is_right"),
+    [
+        pytest.param(14.5, True, id="after-it-began-again"),
+        pytest.param(11.1, False, id="before-the-strike"),
+        pytest.param(None, False, id="never"),
+    ],
+)
+def test_written_late(reported_at: float | None, *, is_right: bool) -> None:
+    """A page is in flight until its outcome is written; its history says when."""
+    ledger = a_ledger(
+        *BOTH,
+        a_page(14, "bob", process=2),
+        strikes=(a_strike(Victim.REDIS, 12, None),),
+    )
+    known = {BOB: reported_at} if reported_at is not None else {}
+
+    assert is_right == (faults(replace(ledger, reported=known)) == {})
+
+
+@pytest.mark.parametrize(
     ("answer", "is_right"),
     [
         (Answer.TAKEN, False),
