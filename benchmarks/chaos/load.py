@@ -2,44 +2,25 @@
 What senders and people do while all is killed under them, and what they are told.
 
 Each request is sent until it is answered, with the same body, like good senders do;
-those about one alert one after the other. All of it is drawn from a seed.
+those about one alert one after the other.
 """
 
-import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import anyio
 import httpx2
 
+from benchmarks.chaos.plan import Kind, Request
+
 STARTED_AT = "2026-11-24T03:00:00Z"
-REPEATED, RESOLVED, ACKNOWLEDGED = 0.15, 0.2, 0.2
-# How long after its alert somebody takes an incident, or its source resolves it.
-TAKEN_SECONDS_MAX, RESOLVED_SECONDS_MAX, LAST_TAKEN_SECONDS = 20.0, 6.0, 3.0
-RECENT = 50
-AGAIN_SECONDS, ANSWER_SECONDS_MAX, ASKED_SECONDS_MAX = 0.1, 5.0, 60.0
+AGAIN_SECONDS, ANSWER_SECONDS_MAX, ASKED_SECONDS_MAX = 0.1, 5.0, 120.0
 # What may well be said while something is down; then the request is sent again.
 NOT_NOW = {503, 504}
-
-
-class Kind(StrEnum):
-    """What is asked for."""
-
-    FIRING = "firing"
-    RESOLVED = "resolved"
-    ACKNOWLEDGE = "acknowledge"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One request about one alert, so many seconds after the beginning."""
-
-    at: float
-    alert: str
-    kind: Kind
+# Whoever carried out a request with this key may be dead, which is known in a minute.
+UNDER_WAY = "idempotency_key_in_use"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +35,15 @@ class Answered:
 
 @dataclass
 class Story:
-    """All that was answered of one alert, in order."""
+    """
+    All that was answered of one alert, in order.
+
+    Attributes:
+        is_clear: Whether all was answered: else nobody knows what became of it.
+    """
 
     answers: list[Answered] = field(default_factory=list[Answered])
+    is_clear: bool = True
 
     @property
     def first(self) -> Answered:
@@ -85,35 +72,6 @@ class Story:
         return next(ends, None)
 
 
-def planned(seed: int, seconds: float, per_second: int) -> list[Request]:
-    """Return so many notices a second, and the acknowledgements meanwhile."""
-    chance = random.Random(seed)  # noqa: S311 - the same again
-    plan: list[Request] = []
-    fires: list[str] = []
-    ends: list[tuple[float, str]] = []
-    for number in range(int(seconds * per_second)):
-        at = number / per_second
-        if ends and min(ends)[0] <= at:
-            alert, kind = min(ends)[1], Kind.RESOLVED
-            ends.remove(min(ends))
-            fires.remove(alert)
-        elif fires and chance.random() < REPEATED:
-            alert, kind = chance.choice(fires[-RECENT:]), Kind.FIRING
-        else:
-            alert, kind = f"alert-{number}", Kind.FIRING
-            fires.append(alert)
-            fate = chance.random()
-            if fate < RESOLVED:
-                ends.append((at + chance.uniform(1, RESOLVED_SECONDS_MAX), alert))
-            elif fate < RESOLVED + ACKNOWLEDGED:
-                taken = at + chance.uniform(0, TAKEN_SECONDS_MAX)
-                taken = min(taken, seconds + chance.uniform(0, LAST_TAKEN_SECONDS))
-                plan.append(Request(at=taken, alert=alert, kind=Kind.ACKNOWLEDGE))
-        plan.append(Request(at=at, alert=alert, kind=kind))
-
-    return sorted(plan, key=lambda request: request.at)
-
-
 class Senders:
     """Sends what is planned, in real time, and keeps what was answered."""
 
@@ -122,6 +80,8 @@ class Senders:
         self._incidents = f"{address}/v1/incidents"
         self._token = {"Authorization": f"Bearer {api_token}"}
         self._in_order: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        # Who hears that it is under way does not wait for that: he presses it again.
+        self._presses: Counter[str] = Counter()
         self.stories: defaultdict[str, Story] = defaultdict(Story)
         self.refused: list[str] = []
 
@@ -151,6 +111,7 @@ class Senders:
                 else await self._until_answered(client, request, asked_at)
             )
             if answer is None:
+                story.is_clear = False
                 self.refused.append(f"{request.kind} of {request.alert}: no answer")
                 return
             story.answers.append(
@@ -173,7 +134,9 @@ class Senders:
                 continue
             if answer.is_success:
                 return answer.json()
-            if answer.status_code not in NOT_NOW:
+            if UNDER_WAY in answer.text:
+                self._presses[request.alert] += 1
+            elif answer.status_code not in NOT_NOW:
                 self.refused.append(f"{request}: {answer.status_code} {answer.text}")
             await anyio.sleep(AGAIN_SECONDS)
 
@@ -184,7 +147,8 @@ class Senders:
     ) -> httpx2.Response:
         if request.kind is Kind.ACKNOWLEDGE:
             incident = self.stories[request.alert].first.incident
-            name = {"Idempotency-Key": f"{request.alert} is taken"}
+            press = self._presses[request.alert]
+            name = {"Idempotency-Key": f"{request.alert} is taken, {press}"}
             return await client.post(
                 f"{self._incidents}/{incident}/acknowledge",
                 headers=self._token | name,

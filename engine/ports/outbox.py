@@ -101,7 +101,8 @@ class Outbox(Protocol):
         """
         Note the outcome in the incident's mailbox, or keep it for another try.
 
-        Success of any attempt counts, a failure only from the latest. With
+        Success of any attempt counts. A failure counts only from the latest, and so
+        does an unknown outcome: a later attempt may know that it failed. With
         `retry_at`, which only the latest may ask for, the notification is due again
         then and nothing is reported; one withdrawn while it was under way is never
         tried again.

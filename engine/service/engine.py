@@ -23,6 +23,7 @@ from engine.errors import (
     ContendedError,
     EngineError,
     KeyTakenError,
+    TryAgainError,
     UnclearError,
     UnknownIncidentError,
 )
@@ -301,6 +302,7 @@ class Engine:
                 if stored is Stored.DONE:
                     settlement.act(stored_at, self.measures)
                 elif stored in DECIDED_AGAIN:
+                    _log_fenced(settlement, stored)
                     lost.append(settlement.claimed.incident_id)
                 elif stored is Stored.REFUSED:
                     await self._park(settlement.claimed, EngineError(NOT_STORED))
@@ -330,7 +332,7 @@ class Engine:
         try:
             return await settle(claimed, directions, now)
         except Exception as error:  # noqa: BLE001 - one incident must not stop the rest
-            await self._park(claimed, error)
+            await self._put_aside(claimed, error)
             return None
 
     async def _take_turns(
@@ -345,10 +347,17 @@ class Engine:
                 try:
                     await go_on(settlement, taken)
                 except Exception as error:  # noqa: BLE001 - nor must this one
-                    await self._park(settlement.claimed, error)
+                    await self._put_aside(settlement.claimed, error)
                     settled.remove(settlement)
 
         return settled
+
+    async def _put_aside(self, claimed: Claimed, error: Exception) -> None:
+        """Leave it to its lease if the error passes by itself; else park it."""
+        if isinstance(error, TryAgainError):
+            _log_left(claimed.incident_id, error)
+        else:
+            await self._park(claimed, error)
 
     async def _park(self, claimed: Claimed, error: Exception) -> None:
         await park(claimed, error, store=self.store, mailbox=self.mailbox)
@@ -382,6 +391,7 @@ class Engine:
         [stored] = await self.store.commit([settlement.commit()])
         if stored is Stored.DONE:
             settlement.act(self.clock.now(), self.measures)
+        _log_fenced(settlement, stored)
 
         return stored
 
@@ -389,12 +399,25 @@ class Engine:
         try:
             return await self.store.load(incident_id)
         except EngineError as error:
-            log.warning(
-                "incident.left_to_its_lease",
-                incident_id=show_incident_id(incident_id),
-                error=str(error),
-            )
+            _log_left(incident_id, error)
             return None
+
+
+def _log_left(incident_id: str, error: EngineError) -> None:
+    log.warning(
+        "incident.left_to_its_lease",
+        incident_id=show_incident_id(incident_id),
+        error=str(error),
+    )
+
+
+def _log_fenced(settlement: Settlement, stored: Stored) -> None:
+    """Tell of a commit that found the incident moved by others: nothing was written."""
+    if stored is Stored.LOST:
+        log.info(
+            "commit.fenced",
+            incident_id=show_incident_id(settlement.claimed.incident_id),
+        )
 
 
 def _may_be_attached(incident: Incident) -> bool:

@@ -142,7 +142,12 @@ class LookUps:
             self._tasks = None
 
     async def now(self, target: Target, at: datetime) -> Told | Failed | None:
-        """Say who is behind a target; None: nobody here knows, it has to be asked."""
+        """
+        Say who is behind a target; None: nobody here knows, it has to be asked.
+
+        Raises:
+            TryAgainError: If it cannot be told, nor for now who was known last.
+        """
         if self._is_local(target):
             return await self._told_here(target, at)
         fresh = self._fresh_of(target, at)
@@ -150,7 +155,12 @@ class LookUps:
         return _told(fresh) if fresh else None
 
     async def recall(self, target: Target, at: datetime) -> Told | Failed | None:
-        """Say who is behind a target, now or when it was last known; None: never."""
+        """
+        Say who is behind a target, now or when it was last known; None: never.
+
+        Raises:
+            TryAgainError: If it cannot be read who was known last; that is not nobody.
+        """
         told = await self.now(target, at)
 
         return await self._recalled(target) if told is None else told
@@ -158,6 +168,9 @@ class LookUps:
     async def _recalled(self, target: Target) -> Told | None:
         try:
             known = await self._last_known.recall(str(target))
+        except TryAgainError:
+            # Somebody may well be known, and would be passed over.
+            raise
         except EngineError as error:
             log.warning("look_up.not_recalled", target=str(target), error=str(error))
             return None

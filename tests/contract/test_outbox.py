@@ -357,19 +357,37 @@ class TestFinish:
         assert [] == await reports(backend, claimed.incident_id)
         assert await backend.outbox.begin(again)
 
-    async def test_failure_of_an_old_attempt(self, backend: Backend) -> None:
-        """A failure counts only from the latest attempt."""
+    @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.UNKNOWN])
+    async def test_failure_of_an_old_attempt(
+        self, backend: Backend, outcome: Outcome
+    ) -> None:
+        """What is no success counts only from the latest attempt."""
         claimed, [old] = await with_deliveries(backend, a_send())
         await backend.outbox.begin(old)
         await backend.advance(SEND_LEASE)
         [new] = await backend.outbox.claim([a_room()])
-        await finish(backend, old, Outcome.FAILED)
-        await backend.outbox.finish(old, Outcome.FAILED, "", START)
+        await finish(backend, old, outcome)
+        await backend.outbox.finish(old, outcome, "", START)
         nothing = await reports(backend, claimed.incident_id)
 
         assert [] == nothing
         assert [] == await attempts(backend)
         assert await backend.outbox.begin(new)
+
+    async def test_unknown_to_an_old_attempt(self, backend: Backend) -> None:
+        """An old attempt that does not know does not end the tries of a later one."""
+        claimed, [old] = await with_deliveries(backend, a_send())
+        await backend.outbox.begin(old)
+        await backend.advance(SEND_LEASE)
+        [new] = await backend.outbox.claim([a_room()])
+        await backend.outbox.begin(new)
+        retry_at = START + SEND_LEASE + SECOND
+        await backend.outbox.finish(new, Outcome.FAILED, "busy", retry_at)
+        await finish(backend, old, Outcome.UNKNOWN)
+        await backend.advance(SECOND)
+
+        assert [] == await reports(backend, claimed.incident_id)
+        assert [3] == await attempts(backend)
 
     async def test_old_attempt_asks_for_another(self, backend: Backend) -> None:
         """Only the latest attempt may ask for another one, whatever came of it."""

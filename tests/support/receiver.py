@@ -57,7 +57,7 @@ class Receiver:
         self.connections += 1
         async with stream:
             try:
-                self.received.append(await _read(stream))
+                self.received.append(await read_request(stream))
                 answer = (
                     self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 )
@@ -69,7 +69,8 @@ class Receiver:
                 return  # whoever asked has gone
 
 
-async def _read(stream: ByteStream) -> Received:
+async def read_request(stream: ByteStream) -> Received:
+    """Read one request to its end."""
     buffered = BufferedByteReceiveStream(stream)
     head = (await buffered.receive_until(b"\r\n\r\n", HEAD_BYTES_MAX)).decode()
     line, *fields = head.split("\r\n")

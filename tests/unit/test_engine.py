@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from typing_extensions import override
 
+from engine.adapters.memory import ManualClock, MemoryLastKnown
 from engine.core.events import (
     Acknowledged,
     Attached,
@@ -19,13 +20,21 @@ from engine.core.events import (
 )
 from engine.core.incident import Status
 from engine.core.reasons import Reason
-from engine.errors import ContendedError, OverloadedError, UnreadableError
+from engine.errors import (
+    ContendedError,
+    OverloadedError,
+    StoreUnavailableError,
+    UnreadableError,
+)
 from engine.ids import show_incident_id
 from engine.ports import (
     Answer,
     Claimed,
     Commit,
+    KnownOnCall,
     Lane,
+    OnCall,
+    OnCallReason,
     Receipt,
     Routed,
     Stored,
@@ -41,6 +50,13 @@ from tests.support.impatience import an_hour_passes
 SECOND = timedelta(seconds=1)
 PAGE_ALICE = Policy(
     id="default", steps=(NotifyStep(targets=(UserTarget(id="alice"),)),)
+)
+PAGE_PRIMARY = Policy(
+    id="default", steps=(NotifyStep(targets=(ScheduleTarget(id="primary"),)),)
+)
+ALICE = KnownOnCall(
+    answer=OnCall(people=("alice",), reason=OnCallReason.ROTATION, source="rota"),
+    at=MIDNIGHT,
 )
 CATCH_ALL = Policy(id="last", steps=(NotifyStep(targets=(UserTarget(id="bob"),)),))
 
@@ -249,6 +265,31 @@ class TestParked:
         open_ones = await driver.store.summaries(frozenset({Status.TRIGGERED}), 10)
 
         assert [INSTALLATION] == [one.integration for one in open_ones]
+
+
+class TestLeft:
+    """An incident that cannot be decided just now."""
+
+    @pytest.mark.parametrize(
+        ("is_here", "told"),
+        [(True, "incident.left_to_its_lease"), (False, "answer.kept")],
+    )
+    async def test_known_last(self, told: str, *, is_here: bool) -> None:
+        """Whoever was on call last is paged, though that could not be read at first."""
+        driver = Driver(PAGE_PRIMARY)
+        memory = driver.last_known = Unread(driver.clock, often=1)
+        driver.rota.is_here, driver.rota.is_failing = is_here, True
+        driver.process = driver.assembled()
+        await memory.note("schedule:primary", ALICE)
+        with capture_logs() as lines:
+            await driver.alert("db", "db", fires=True)
+            await driver.pass_time(timedelta(seconds=10))
+        events = [line["event"] for line in lines]
+
+        assert 0 == memory.often
+        assert ["alice"] == [who for _, who in driver.sent()]
+        assert told in events
+        assert not {"incident.parked", "incident.reached_nobody"} & {*events}
 
 
 class TestMail:
@@ -472,3 +513,18 @@ class Counting:
         self.calls.append(len(turns))
 
         return [turn.candidates[-1] for turn in turns]
+
+
+class Unread(MemoryLastKnown):
+    """A memory that cannot be read, as often as told."""
+
+    def __init__(self, clock: ManualClock, often: int) -> None:
+        super().__init__(clock)
+        self.often = often
+
+    @override
+    async def recall(self, target: str) -> KnownOnCall | None:
+        if self.often:
+            self.often -= 1
+            raise StoreUnavailableError(target)
+        return await super().recall(target)

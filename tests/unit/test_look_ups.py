@@ -292,8 +292,37 @@ async def test_after_its_deadline(bench: Bench) -> None:
     assert 1_000 == bench.mailbox.failures
 
 
+class Forgetful(MemoryLastKnown):
+    """A memory that cannot be read, as often as told."""
+
+    failures = 0
+
+    @override
+    async def recall(self, target: str) -> KnownOnCall | None:
+        if self.failures:
+            self.failures -= 1
+            an_hour_passes()
+            raise StoreUnavailableError(target)
+        return await super().recall(target)
+
+
+async def test_known_last_unread(bench: Bench) -> None:
+    """That it cannot be read who was known last is not nobody: it is read once more."""
+    memory = bench.last_known = Forgetful(bench.clock)
+    memory.failures = 2
+    await memory.note("schedule:night", KnownOnCall(answer=by_rota("bob"), at=NOW))
+    bench.remote.answers["schedule:night"] = LookUpFailedError("no answer")
+    bench.remote.may_answer.set()
+    bench.look_ups = bench.another()
+    async with bench.look_ups:
+        bench.ask("one", NIGHT)
+        await bench.look_ups.idle()
+
+    assert [("one", ["bob"])] == bench.told()
+
+
 async def test_store_away(bench: Bench) -> None:
-    """An answer counts though it cannot be noted for later."""
+    """An answer counts though it cannot be noted for later; another is not made up."""
 
     @dataclass
     class Away:
@@ -317,7 +346,8 @@ async def test_store_away(bench: Bench) -> None:
         await look_ups.idle()
 
     assert ["one"] == [name for name, _ in bench.told()]
-    assert await look_ups.recall(NIGHT, NOW) is None
+    with pytest.raises(StoreUnavailableError, match="night"):
+        await look_ups.recall(NIGHT, NOW)
 
 
 async def test_here(bench: Bench) -> None:

@@ -70,7 +70,7 @@ class MemoryOutbox:
         letter = self._letters.of(delivery)
         if letter is None:
             return
-        only_if_latest = outcome is Outcome.FAILED or retry_at is not None
+        only_if_latest = outcome is not Outcome.SENT or retry_at is not None
         if only_if_latest and letter.attempt != delivery.attempt:
             return
         if retry_at and not letter.is_withdrawn:

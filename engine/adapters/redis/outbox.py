@@ -100,8 +100,9 @@ class RedisOutbox:
         report: DeliveryReported,
         retry_at: datetime | None = None,
     ) -> None:
-        # Only the latest attempt may ask for another one, whatever its outcome.
-        only_if_latest = report.outcome is Outcome.FAILED or retry_at is not None
+        # Only the latest attempt may ask for another one, whatever its outcome; and one
+        # that does not know must not end what a later one knows to have failed.
+        only_if_latest = report.outcome is not Outcome.SENT or retry_at is not None
         await self._client.run(
             Name.OUT_FINISH,
             keys.prefix_of(incident_id),

@@ -1,60 +1,43 @@
-"""The pages that consoles have shown, each with the moment at which it was seen."""
+"""What the processes write, read along while they write it."""
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.journeys import PAGE, ConsolePage
-
-LOOK_AGAIN_SECONDS = 0.02
-BEGUN = "PAGE  "
+LOOK_AGAIN_SECONDS = 0.1
 ERROR = re.compile(r'^Traceback|"level":"(?:error|critical)"')
 # A job that arq was about to finish when Redis died: nobody waits for it any more.
 OF_ARQ = re.compile(r"Task exception was never retrieved.*arq/worker\.py")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """A page as a console showed it, at a time, by a process."""
-
-    at: float
-    page: ConsolePage
-    process: int
+FENCED = '"event":"commit.fenced"'
 
 
 @dataclass
 class _Output:
     path: Path
-    process: int
     read: int = 0
     rest: bytes = b""
 
 
 @dataclass
-class Pages:
+class Outputs:
     """
     Reads along while processes write.
 
-    A process that is killed may leave the last line of its output torn: the page has
-    begun to be sent, and nobody knows whether it arrived. Here it did not.
+    Attributes:
+        errors: Lines that should not be there.
+        fenced: How many commits found that others had moved the incident.
     """
 
-    seen: list[Seen] = field(default_factory=list[Seen])
     errors: list[str] = field(default_factory=list[str])
+    fenced: int = 0
     _outputs: list[_Output] = field(default_factory=list[_Output])
 
-    def follow(self, path: Path, process: int) -> None:
-        """Read along what this process writes, too."""
-        self._outputs.append(_Output(path, process))
-
-    @property
-    def torn(self) -> int:
-        """How many last lines are pages that were begun and not written to the end."""
-        return sum(output.rest.startswith(BEGUN.encode()) for output in self._outputs)
+    def follow(self, path: Path) -> None:
+        """Read along what is written there, too."""
+        self._outputs.append(_Output(path))
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -79,16 +62,13 @@ class Pages:
             with output.path.open("rb") as file:
                 file.seek(output.read)
                 new = file.read()
-            at = time.monotonic()
             output.read += len(new)
+            # A process that is killed may leave its last line torn.
             *lines, output.rest = (output.rest + new).split(b"\n")
             for line in lines:
-                self._take(line.decode("utf-8", "replace"), at, output.process)
+                self._take(line.decode("utf-8", "replace"))
 
-    def _take(self, line: str, at: float, process: int) -> None:
+    def _take(self, line: str) -> None:
         if ERROR.search(line) and not OF_ARQ.search(line):
             self.errors.append(line)
-        found = PAGE.match(line)
-        if found:
-            page = ConsolePage(*found.groups())
-            self.seen.append(Seen(at=at, page=page, process=process))
+        self.fenced += FENCED in line
