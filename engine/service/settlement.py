@@ -254,9 +254,17 @@ class Settlement:
                 await self.apply(taken, snapshot)
 
     def _send(self, send: Send) -> None:
+        assert self.incident is not None
         owed_since = self.owed_since if send.caused_by_timer else None
+        # The first step of an opening that was read late runs late, and stays its own.
+        opens = owed_since is not None and owed_since <= self.incident.opened_at
+        sent = replace(
+            send,
+            owed_since=owed_since,
+            caused_by_timer=send.caused_by_timer and not opens,
+        )
         self.sends[send.page, send.rule] = with_provider(
-            self.directions.directory, replace(send, owed_since=owed_since)
+            self.directions.directory, sent
         )
 
     def _send_apart(

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from engine.adapters.memory import MemoryOutbox
 from engine.core.alerts import Alert, AlertStatus
-from engine.ports import RoutedAlert
+from engine.ports import Lane, Room, RoutedAlert
 from policies.policy import Policy
 from tests.support.driver import SOURCE, Driver
 
@@ -101,3 +102,17 @@ async def test_several() -> None:
     await driver.settle()
 
     assert [("bob", HOUR), ("carol", HOUR)] == said(driver)
+
+
+async def test_opened_late_is_an_opening() -> None:
+    """What an opening pages that was read late takes no turn of what timers page."""
+    driver = Driver(POLICY)
+    routed = RoutedAlert(alert=ALERT, integration=SOURCE, key="db")
+    await driver.engine.ingest([routed])
+    driver.clock.advance(3 * MINUTE)
+    await driver.engine.drain(Lane.MAIL)
+    outbox = MemoryOutbox(driver.store, driver.clock)
+    [delivery] = await outbox.claim([Room(channel="console", slots=9, each=9)])
+
+    assert not delivery.send.caused_by_timer
+    assert driver.clock.now() - 3 * MINUTE == delivery.send.owed_since
