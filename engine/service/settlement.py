@@ -78,7 +78,7 @@ class Settlement:
         wanted: A turn without which it does not go on. All that one claim wants are
             taken in one go.
         owed_since: Since when what runs now was due, if it runs late; of several timers
-            that do, the first one's.
+            that do, the first one's. What people and sources do is never late.
         ran: When each timer that ran was due.
     """
 
@@ -241,7 +241,7 @@ class Settlement:
             case LookUp():
                 told = await self.directions.resolve(question, self.incident.snapshot)
                 if isinstance(told, Unanswered):
-                    self.unanswered.append(told)
+                    self.unanswered.append(replace(told, owed_since=self.owed_since))
                 else:
                     await self.apply(*told)
             case NamePolicy():
@@ -254,9 +254,8 @@ class Settlement:
                 await self.apply(taken, snapshot)
 
     def _send(self, send: Send) -> None:
-        owed_since = self.owed_since if send.caused_by_timer else None
         self.sends[send.page, send.rule] = with_provider(
-            self.directions.directory, replace(send, owed_since=owed_since)
+            self.directions.directory, replace(send, owed_since=self.owed_since)
         )
 
     def _send_apart(
