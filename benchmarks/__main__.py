@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import command_line, core, counting
-from benchmarks.chaos import crashes
+from benchmarks.chaos import crashes, outage
 from benchmarks.options import Figures, Options
 
 BENCHMARKS: Mapping[str, Callable[[Options], Figures]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Figures]] = {
     "counting": counting.measure,
     "crashes": crashes.measure,
     "help": command_line.measure,
+    "outage": outage.measure,
 }
 # These measure no speed, and take their time.
 ALL = [name for name in BENCHMARKS if name not in {"chaos", "crashes", "outage"}]

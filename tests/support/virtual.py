@@ -73,13 +73,14 @@ class VirtualProcess:
         """Work while the block lasts, and then end in order."""
         stopping = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._work, stopping)
+            tasks.start_soon(self.work, stopping)
             yield
             stopping.set()
 
-    async def _work(self, stopping: anyio.Event) -> None:
+    async def work(self, stopping: anyio.Event | None = None) -> None:
+        """Work until it is told to stop, or for as long as it lives."""
         async with self.engine.look_ups:
-            await self.escalator.run(stopping)
+            await self.escalator.run(stopping or anyio.Event())
 
 
 @dataclass
