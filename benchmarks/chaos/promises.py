@@ -14,6 +14,8 @@ GIVEN_AGAIN = {"look_up_timed_out", "not_applicable"}
 # The leases, a look-up's deadline and the sweep; and others on the same two cores.
 LATER_SECONDS_MAX = 15.0
 TROUBLE = re.compile(r'(?m)^Traceback.*|^.*"level":"(?:error|critical)".*')
+# arq's own connection, cut off in a WATCH when its worker is told to end: both go.
+OF_ARQ = '"event":"Unclosed Pipeline client'
 
 
 def broken_promises(plain: Walked, walked: Walked) -> list[str]:
@@ -105,6 +107,8 @@ def _word(line: Line) -> str:
 def _trouble(walked: Walked) -> Iterator[str]:
     for name, text in walked.outputs.items():
         for line in TROUBLE.findall(text):
+            if OF_ARQ in line:
+                continue
             yield f"{name} wrote {line}"
     for code in walked.codes:
         if code:

@@ -115,7 +115,7 @@ def _say(line: str) -> None:
 
 def be_worker(fate: Fate) -> None:
     """Work until its fate meets it, or until told to stop."""
-    settings, url = _configured()
+    settings, url = configured()
 
     async def work() -> None:
         await run_worker(settings, url, through=through(fate))
@@ -125,7 +125,7 @@ def be_worker(fate: Fate) -> None:
 
 def be_web(fate: Fate) -> None:
     """Serve until its fate meets it, or until told to stop."""
-    settings, url = _configured()
+    settings, url = configured()
     fate.is_under_way = True
 
     async def serve() -> None:
@@ -136,7 +136,8 @@ def be_web(fate: Fate) -> None:
     anyio.run(serve, backend_options={"use_uvloop": True})
 
 
-def _configured() -> tuple[Settings, str]:
+def configured() -> tuple[Settings, str]:
+    """Return what the environment says, and write logs as it wants."""
     settings = Settings.from_environment(os.environ)
     configure_logs(settings.log_format, settings.log_level)
     assert settings.redis_url is not None
