@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from typing_extensions import override
@@ -78,6 +79,9 @@ def measure(options: Options) -> Figures:
         plain = ground.walk()
         points = points_of(plain.moments)
         wanted = [one for one in points if options.seed in {None, one.number}]
+        if not wanted:
+            message = f"--seed: there are points 1 to {len(points)}"
+            raise typer.BadParameter(message)
         tried = list(ground.tried(wanted, plain))
 
     return {

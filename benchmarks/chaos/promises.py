@@ -4,7 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from benchmarks.chaos.way import PEOPLE, Line, Walked
+from benchmarks.chaos.way import Line, Walked
+from benchmarks.chaos.way_configured import PEOPLE
 from tests.support.dying_process import IN_FLIGHT
 
 REPORT = "delivery_reported"

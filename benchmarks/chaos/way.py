@@ -13,10 +13,9 @@ still held for the dead (409, for up to a minute), a person asks anew, with anot
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,13 @@ from typing import Any
 import httpx2
 import redis
 
-from engine.directory import ContactMethod, Directory, User
-from policies.policy import Policy
+from benchmarks.chaos.way_configured import (
+    ALERT,
+    OUTSIDE,
+    PEOPLE,
+    SECRETS,
+    directory,
+)
 from tests.support.distributions import install
 from tests.support.dying_process import Fate, Moment, be_web, be_worker, moments_in
 from tests.support.forks import running_fork
@@ -33,57 +37,7 @@ from tests.support.journeys import PAGE, ConsolePage, seed_store
 from tests.support.overdue import forgotten, overdue
 from tests.support.processes import Rung
 from tests.support.servers import RunningServer, free_port
-from workers.demo import Secrets, demo_directory
 
-SECRETS = Secrets(api_token="a" * 16, ingest_key="k" * 16)
-PEOPLE = ("alice", "bob", "carol", "dora")
-ALERT = {
-    "alerts": [
-        {
-            "status": "firing",
-            "labels": {"alertname": "DiskFull", "instance": "db1"},
-            "startsAt": "2026-11-24T03:00:00Z",
-        }
-    ]
-}
-POLICY = Policy.model_validate(
-    {
-        "id": "default",
-        "steps": [
-            {
-                "kind": "notify",
-                "targets": ["schedule:primary", "schedule:secondary"],
-                "each": "next_each_time",
-            },
-            {"kind": "wait", "duration": timedelta(seconds=0.3)},
-            {"kind": "notify", "targets": ["user:bob"]},
-            {"kind": "wait", "duration": timedelta(seconds=0.5)},
-            {"kind": "notify", "targets": ["user:carol"]},
-            {"kind": "wait", "duration": timedelta(seconds=0.3)},
-            {"kind": "notify", "targets": ["user:dora"]},
-            # Longer than a send comes back after a kill: it must never be over.
-            {"kind": "wait", "duration": timedelta(minutes=1)},
-            {"kind": "notify", "targets": ["user:bob"]},
-        ],
-    }
-)
-# A look-up that is answered outside: an incident waits for it, a drain does not.
-OUTSIDE = """
-import anyio
-from rung.oncall import OnCall, OnCallReason
-
-SCHEDULES = {"primary": ("alice",), "secondary": ("bob",)}
-
-class Outside:
-    def __init__(self, environment):
-        pass
-
-    async def who(self, target, at):
-        await anyio.sleep(0.01)
-        return OnCall(
-            people=SCHEDULES[target.id], reason=OnCallReason.EVENT, source="outside"
-        )
-"""
 # The leases of a claim and of a delivery, the deadline of a look-up, and the sweep.
 PATIENCE_SECONDS, LOOK_AGAIN_SECONDS = 25.0, 0.05
 ANSWER_SECONDS_MAX = 5.0
@@ -93,6 +47,7 @@ LEASED_SECONDS = -10.0
 NEXT_HOUR_SECONDS = -3_600.0
 NOT_NOW = {503, 504}
 WEB, WORKER = "web", "worker"
+_TOKEN = {"Authorization": f"Bearer {SECRETS.api_token}"}
 
 
 class StuckError(Exception):
@@ -303,12 +258,11 @@ class _Way:
         return answers[-1]
 
     def _shown(self, path: str) -> Any:
-        self._until("web", lambda: True)
         answer = httpx2.get(f"http://127.0.0.1:{self.lane.port}{path}", headers=_TOKEN)
 
         return answer.raise_for_status().json()
 
-    def _until(self, what: str, holds: Any) -> None:
+    def _until(self, what: str, holds: Callable[[], bool]) -> None:
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             self._replace_the_dead()
@@ -326,20 +280,3 @@ class _Way:
         if self.worker.process.poll() is not None:
             self.worker = self.lane.restart_worker(self._stack)
             self.outputs.append(self.worker)
-
-
-_TOKEN = {"Authorization": f"Bearer {SECRETS.api_token}"}
-
-
-def directory() -> Directory:
-    """Return the configuration: the demo with one person more, and this policy."""
-    demo = demo_directory(SECRETS)
-    method = ContactMethod(id="dora-console", channel="console")
-    dora = User(id="dora", name="Dora", contact_methods=(method,))
-
-    return demo.model_copy(
-        update={
-            "policies": {POLICY.id: POLICY},
-            "users": {**demo.users, dora.id: dora},
-        }
-    )

@@ -19,7 +19,8 @@ from benchmarks.chaos.crashes import (
     points_of,
     problems,
 )
-from benchmarks.chaos.way import PEOPLE, WEB, WORKER
+from benchmarks.chaos.way import WEB, WORKER
+from benchmarks.chaos.way_configured import PEOPLE
 from benchmarks.options import Options
 from engine.adapters.redis import keys
 from engine.core.alerts import Alert, AlertStatus

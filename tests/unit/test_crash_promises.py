@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.chaos.crashes import Point, Tried, points_of, problems
 from benchmarks.chaos.promises import broken_promises, came_again
-from benchmarks.chaos.way import PEOPLE, WEB, WORKER, Line, Walked
+from benchmarks.chaos.way import WEB, WORKER, Line, Walked
+from benchmarks.chaos.way_configured import PEOPLE
 from engine.core.effects import Send
 from engine.core.events import Outcome
 from engine.ports import Delivery
