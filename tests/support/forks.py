@@ -8,20 +8,24 @@ that is paid once. Each still has its own memory, output and death.
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import ParamSpec
 
-from tests.support.processes import PATIENCE_SECONDS, Rung
+from tests.support.processes import LOOK_AGAIN_SECONDS, PATIENCE_SECONDS, Rung
 
 PREPARED = ["tests.support.dying_process", "workers.serving"]
 STDOUT, STDERR = 1, 2
 P = ParamSpec("P")
 
+# Who starts a process asks after all that have ended; an end is told only once.
+_one_at_a_time = threading.Lock()
 _context = get_context("forkserver")
 _context.set_forkserver_preload(PREPARED)
 
@@ -34,19 +38,21 @@ class Forked:
 
     def poll(self) -> int | None:
         """Return its exit code, if it has ended."""
-        return self.process.exitcode
+        with _one_at_a_time:
+            return self.process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code as soon as it has ended; fail after so many seconds."""
-        self.process.join(timeout)
-        code = self.process.exitcode
-        assert code is not None, f"it has not ended within {timeout} s"
+        until = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            assert until is None or time.monotonic() < until, "it has not ended in time"
+            time.sleep(LOOK_AGAIN_SECONDS)
 
         return code
 
     def send_signal(self, sig: int) -> None:
         """Send it a signal, unless it has ended."""
-        if self.process.exitcode is None and self.process.pid is not None:
+        if self.poll() is None and self.process.pid is not None:
             os.kill(self.process.pid, sig)
 
 
@@ -64,19 +70,20 @@ def running_fork(
         target=_live, args=(output, dict(environment), body, arguments, named)
     )
     output.touch()
-    process.start()
+    with _one_at_a_time:
+        process.start()
     forked = Forked(process)
     try:
         yield Rung(forked, output)
     finally:
-        if forked.poll() is None:
-            forked.send_signal(signal.SIGTERM)
-            forked.send_signal(signal.SIGCONT)
-            process.join(PATIENCE_SECONDS)
-        if forked.poll() is None:
-            process.kill()
-            process.join()
-        process.close()
+        forked.send_signal(signal.SIGTERM)
+        forked.send_signal(signal.SIGCONT)
+        with suppress(AssertionError):
+            forked.wait(PATIENCE_SECONDS)
+        forked.send_signal(signal.SIGKILL)
+        forked.wait()
+        with _one_at_a_time:
+            process.close()
 
 
 def _live(
