@@ -45,6 +45,9 @@ bench: $(VENV)/.test ## measure all, against the targets; RUNS=3 gives the media
 
 chaos: $(VENV)/.test ## kill and restart everything, and count; SEED=7 repeats a run
 	$(BIN)/python -m benchmarks chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m benchmarks sentinel
+	$(BIN)/python -m benchmarks outage
+	$(BIN)/python -m benchmarks crashes
 
 clean: ## remove what was installed and built
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

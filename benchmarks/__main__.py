@@ -18,7 +18,7 @@ from benchmarks import (
     recovery,
     steps,
 )
-from benchmarks.chaos import run as chaos, sentinel
+from benchmarks.chaos import crashes, outage, run as chaos, sentinel
 from benchmarks.machine import machine
 from benchmarks.medians import median_of
 from benchmarks.options import Figures, Options
@@ -45,6 +45,8 @@ SPEEDS: Mapping[str, Measure] = {
 FAULTS: Mapping[str, Measure] = {
     "chaos": chaos.measure,
     "sentinel": sentinel.measure,
+    "outage": outage.measure,
+    "crashes": crashes.measure,
 }
 BENCHMARKS = {**SPEEDS, **FAULTS}
 # What several of them are called.

@@ -18,6 +18,7 @@ from datetime import datetime
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import anyio
 import structlog
@@ -90,6 +91,20 @@ PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
 NONCE_BITS = 32
 CONSOLE = "console"
 CHANNELS = (CONSOLE, WEBHOOKS)
+T = TypeVar("T")
+
+
+class Through(Protocol):
+    """What a process reaches its ports through: nothing, unless a test wants to see."""
+
+    def __call__(self, name: str, port: T, /) -> T:
+        """Return a port as the process is to have it; `name` says which one it is."""
+        ...
+
+
+def straight(_name: str, port: T) -> T:
+    """Return a port as it is."""
+    return port
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,7 +192,9 @@ class Installation:
 
 
 @asynccontextmanager
-async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installation]:
+async def connect(
+    settings: Settings, redis_url: str, through: Through = straight
+) -> AsyncIterator[Installation]:
     """
     Wire rung up on one primary. Nothing is asked of Redis before it is needed.
 
@@ -195,7 +212,8 @@ async def connect(settings: Settings, redis_url: str) -> AsyncIterator[Installat
     own = frozenset({*CHANNELS, INCIDENTS})
     try:
         async with loaded(settings.on_call, os.environ, own) as plugins:
-            yield _wire(_adapters(settings, clock, pools, plugins))
+            adapters = _adapters(settings, clock, pools, plugins)
+            yield _wire(_led(adapters, through))
     finally:
         with anyio.move_on_after(DISCONNECT_SECONDS_MAX, shield=True):
             await pools.disconnect()
@@ -218,6 +236,7 @@ class _Adapters:
     Attributes:
         client: Of paging. A drain promises nothing to anybody: it waits for no replica.
         desk_store: For commands, on a pool of its own.
+        through: Leads to those that are made as they are wired up.
     """
 
     settings: Settings
@@ -238,6 +257,7 @@ class _Adapters:
     totals: Totals
     name: str
     rejected_events: RejectedEvents
+    through: Through = straight
 
 
 def _adapters(
@@ -287,6 +307,23 @@ def _adapters(
     )
 
 
+def _led(adapters: _Adapters, through: Through) -> _Adapters:
+    """Return adapters that the process reaches through something."""
+    return replace(
+        adapters,
+        channels={
+            name: through("channel", channel)
+            for name, channel in adapters.channels.items()
+        },
+        idempotency=through("idempotency", adapters.idempotency),
+        configuration=through("configuration", adapters.configuration),
+        mailbox=through("mailbox", adapters.mailbox),
+        timers=through("timers", adapters.timers),
+        rejected_events=through("rejected_events", adapters.rejected_events),
+        through=through,
+    )
+
+
 def _wire(adapters: _Adapters) -> Installation:
     engine = _engine(adapters)
     judge = partial(judge_address, allowed=adapters.settings.webhook_allow)
@@ -296,8 +333,8 @@ def _wire(adapters: _Adapters) -> Installation:
         ids=adapters.ids,
         configuration=adapters.configuration,
         engine=engine,
-        desk=replace(engine, store=adapters.desk_store),
-        reader=adapters.store,
+        desk=replace(engine, store=adapters.through("store", adapters.desk_store)),
+        reader=adapters.through("reader", adapters.store),
         administration=Administration(
             configuration=adapters.configuration,
             judge_address=judge,
@@ -329,13 +366,15 @@ def _wire(adapters: _Adapters) -> Installation:
 
 
 def _engine(adapters: _Adapters) -> Engine:
-    plugins = adapters.plugins
+    plugins, through = adapters.plugins, adapters.through
     is_local = plugins.lookup is None or plugins.is_lookup_local
+    lookup = plugins.lookup or _lookup(
+        adapters.settings, adapters.configuration, adapters.clock
+    )
     look_ups = LookUps(
-        plugins.lookup
-        or _lookup(adapters.settings, adapters.configuration, adapters.clock),
+        through("lookup", lookup),
         mailbox=adapters.mailbox,
-        last_known=RedisLastKnown(adapters.client),
+        last_known=through("last_known", RedisLastKnown(adapters.client)),
         clock=adapters.clock,
         is_local=lambda _target: is_local,
         is_guest=plugins.lookup is not None,
@@ -343,11 +382,11 @@ def _engine(adapters: _Adapters) -> Engine:
 
     return Engine(
         clock=adapters.clock,
-        store=adapters.store,
+        store=through("store", adapters.store),
         mailbox=adapters.mailbox,
         configuration=adapters.configuration,
         look_ups=look_ups,
-        turns=RedisTurns(adapters.client),
+        turns=through("turns", RedisTurns(adapters.client)),
         channels=frozenset(adapters.channels),
         measures=adapters.tally,
     )
@@ -355,9 +394,10 @@ def _engine(adapters: _Adapters) -> Engine:
 
 def _couriers(adapters: _Adapters) -> Couriers:
     settings = adapters.settings
+    outbox = RedisOutbox(adapters.client, adapters.store, shards=settings.shards)
 
     return Couriers(
-        outbox=RedisOutbox(adapters.client, adapters.store, shards=settings.shards),
+        outbox=adapters.through("outbox", outbox),
         mailbox=adapters.mailbox,
         channels=adapters.channels,
         configuration=adapters.configuration,
@@ -386,7 +426,7 @@ async def _problems(adapters: _Adapters) -> Sequence[str]:
 
 def _caretaker(adapters: _Adapters, engine: Engine) -> Caretaker:
     return Caretaker(
-        upkeep=_upkeep(adapters),
+        upkeep=adapters.through("upkeep", _upkeep(adapters)),
         clock=adapters.clock,
         timers=adapters.timers,
         engine=engine,

@@ -14,7 +14,7 @@ import anyio
 import structlog
 
 from engine.errors import EngineError, TryAgainError, UnclearError
-from workers.bootstrap import Installation, connect
+from workers.bootstrap import Installation, Through, connect, straight
 from workers.demo import SecretsError
 from workers.escalator import Escalator
 from workers.settings import Settings
@@ -38,7 +38,11 @@ Body = Callable[[Installation, Stop], Awaitable[None]]
 
 
 async def run_web(
-    settings: Settings, redis_url: str, listener: socket.socket, version: str
+    settings: Settings,
+    redis_url: str,
+    listener: socket.socket,
+    version: str,
+    through: Through = straight,
 ) -> None:
     """
     Serve HTTP until told to stop. It starts, and is not ready, without Redis too.
@@ -54,11 +58,14 @@ async def run_web(
             await serve(installation, settings, listener, version, stop.event)
             tasks.cancel_scope.cancel()
 
-    await _run(settings, redis_url, run)
+    await _run(settings, redis_url, run, through)
 
 
 async def run_worker(
-    settings: Settings, redis_url: str, first: First | None = None
+    settings: Settings,
+    redis_url: str,
+    first: First | None = None,
+    through: Through = straight,
 ) -> None:
     """
     Drain and deliver until told to stop, after `first` has been done with the store.
@@ -72,7 +79,7 @@ async def run_worker(
     async def run(installation: Installation, stop: Stop) -> None:
         await _escalate(installation, stop, first or _nothing, stop.event)
 
-    await _run(settings, redis_url, run)
+    await _run(settings, redis_url, run, through)
 
 
 async def run_up(
@@ -100,11 +107,13 @@ async def run_up(
     await _run(settings, redis_url, run)
 
 
-async def _run(settings: Settings, redis_url: str, body: Body) -> None:
+async def _run(
+    settings: Settings, redis_url: str, body: Body, through: Through = straight
+) -> None:
     stop = Stop()
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with (
-            connect(settings, redis_url) as installation,
+            connect(settings, redis_url, through) as installation,
             installation.look_ups,
             anyio.create_task_group() as tasks,
         ):

@@ -1,147 +1,122 @@
-"""What was promised with 202 around the death of a primary, and what became of it."""
+"""What one alert's way has to come to, whoever dies on it."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+import re
+from collections import Counter
+from collections.abc import Iterator
 
-from benchmarks.options import Figures
+from benchmarks.chaos.way import Line, Walked
+from benchmarks.chaos.way_configured import PEOPLE
+from tests.support.dying_process import IN_FLIGHT
 
-
-@dataclass(frozen=True, kw_only=True)
-class Promised:
-    """An alert that was answered 202: when it was last sent, and when answered."""
-
-    incident: str
-    sent_at: float
-    answered_at: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Paged:
-    """Somebody was paged for an incident; the same page has the same key."""
-
-    incident: str
-    person: str
-    key: str
-    at: float
+REPORT = "delivery_reported"
+# A look-up that a process died with is asked again at its deadline; an acknowledgement
+# whose answer was lost is given again, and changes nothing.
+GIVEN_AGAIN = {"look_up_timed_out", "not_applicable"}
+# The leases, a look-up's deadline and the sweep; and others on the same two cores.
+LATER_SECONDS_MAX = 15.0
+TROUBLE = re.compile(r'(?m)^Traceback.*|^.*"level":"(?:error|critical)".*')
+# arq's own connection, cut off in a WATCH when its worker is told to end: both go.
+OF_ARQ = '"event":"Unclosed Pipeline client'
 
 
-@dataclass(frozen=True, kw_only=True)
-class Account:
+def broken_promises(plain: Walked, walked: Walked) -> list[str]:
     """
-    What was promised against what happened.
+    Say what is not as it was without a crash.
 
-    Attributes:
-        due: Whoever is paged for each alert, and so many seconds after it.
-        known: The incidents that the store knows of in the end.
-        unanswered: How many alerts were never answered 202.
-        refusals: How many requests were answered 503 or 504, or not at all.
+    Compared are the pages, by person and key; the state, by status and who took it; and
+    the history: all but the delivery reports in its order, these in any, for a send
+    that was in flight is reported when it comes again. Its times are not compared, nor
+    how often a look-up timed out or an acknowledgement was given again.
     """
-
-    due: Mapping[str, float]
-    promised: Sequence[Promised]
-    paged: Sequence[Paged]
-    known: frozenset[str]
-    killed_at: float
-    unanswered: int = 0
-    refusals: int = 0
-
-    @cached_property
-    def _first(self) -> Mapping[tuple[str, str], float]:
-        first: dict[tuple[str, str], float] = {}
-        for page in self.paged:
-            first.setdefault((page.incident, page.person), page.at)
-
-        return first
-
-    @property
-    def gone(self) -> list[str]:
-        """Incidents that were promised, and that nobody knows of any more."""
-        return [one.incident for one in self.promised if one.incident not in self.known]
-
-    @property
-    def lost(self) -> list[str]:
-        """Pages that were promised and never came."""
-        return [
-            f"{person} for {one.incident}"
-            for one in self.promised
-            for person in self.due
-            if (one.incident, person) not in self._first
-        ]
-
-    @property
-    def stuck(self) -> list[str]:
-        """Those of them for incidents that the store still knows of."""
-        gone = set(self.gone)
-
-        return [page for page in self.lost if page.rpartition(" ")[2] not in gone]
-
-    @property
-    def paged_anew(self) -> list[str]:
-        """Pages that came again under another key: they pass for other ones."""
-        keys: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for page in self.paged:
-            keys[page.incident, page.person].add(page.key)
-
-        return [
-            f"{who} for {what}" for (what, who), found in keys.items() if len(found) > 1
-        ]
-
-    @property
-    def answered_again_seconds(self) -> float | None:
-        """After how long an alert that was sent after the kill was answered 202."""
-        later = [
-            one.answered_at - self.killed_at
-            for one in self.promised
-            if one.sent_at > self.killed_at
-        ]
-
-        return min(later, default=None)
-
-    @property
-    def paged_again_seconds(self) -> float | None:
-        """After how long somebody was paged for one of those alerts."""
-        later = {one.incident for one in self.promised if one.sent_at > self.killed_at}
-        pages = [
-            page.at - self.killed_at for page in self.paged if page.incident in later
-        ]
-
-        return min(pages, default=None)
-
-    @property
-    def latest_seconds(self) -> float | None:
-        """How late the latest page was that came, of those that were promised."""
-        late = [
-            self._first[one.incident, person] - one.answered_at - seconds
-            for one in self.promised
-            for person, seconds in self.due.items()
-            if (one.incident, person) in self._first
-        ]
-
-        return max(late, default=None)
-
-    def figures(self) -> Figures:
-        """Return what a run prints."""
-        known = {one.incident for one in self.promised}
-        times = Counter((page.incident, page.person) for page in self.paged)
-
-        return {
-            "alerts_answered_202": len(self.promised),
-            "requests_refused": self.refusals,
-            "alerts_never_answered": self.unanswered,
-            "incidents_gone": len(self.gone),
-            "pages_lost": len(self.lost),
-            "pages_more_than_once": sum(times.values()) - len(times),
-            "pages_again_under_another_key": len(self.paged_anew),
-            "incidents_paged_and_not_promised": len(
-                {page.incident for page in self.paged} - known
-            ),
-            "answered_again_seconds": _rounded(self.answered_again_seconds),
-            "paged_again_seconds": _rounded(self.paged_again_seconds),
-            "latest_page_seconds": _rounded(self.latest_seconds),
-        }
+    return [
+        *_lost(walked),
+        *_doubled(walked),
+        *_after_the_end(walked),
+        *(f"{one} is left" for one in walked.left),
+        *_ended_elsewhere(plain, walked),
+        *_told_otherwise(plain, walked),
+        *_trouble(walked),
+        *_later(plain, walked),
+    ]
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 2)
+def in_flight(walked: Walked) -> set[str]:
+    """Return the keys of what was in flight when a process died."""
+    return {
+        key for text in walked.outputs.values() for key in re.findall(IN_FLIGHT, text)
+    }
+
+
+def came_again(walked: Walked) -> int:
+    """Count the pages that came more than once."""
+    return len(walked.pages) - len({page.key for page in walked.pages})
+
+
+def _lost(walked: Walked) -> Iterator[str]:
+    paged = {page.person for page in walked.pages}
+    for person in PEOPLE:
+        if person not in paged:
+            yield f"{person} was not paged"
+
+
+def _doubled(walked: Walked) -> Iterator[str]:
+    may_come_again = in_flight(walked)
+    keys = {page.key: page.person for page in walked.pages}
+    counts = Counter(page.key for page in walked.pages)
+    for key, count in counts.items():
+        is_in_flight = any(one.startswith(key) for one in may_come_again)
+        if count > 1 + is_in_flight:
+            yield f"{keys[key]} was paged {count} times with {key}"
+    for person, count in Counter(keys.values()).items():
+        if count > 1:
+            yield f"{person} had {count} pages"
+
+
+def _after_the_end(walked: Walked) -> Iterator[str]:
+    for page in walked.pages[walked.before :]:
+        yield f"{page.person} was paged after the acknowledgement"
+
+
+def _ended_elsewhere(plain: Walked, walked: Walked) -> Iterator[str]:
+    wanted = (plain.status, plain.acknowledged_by)
+    found = (walked.status, walked.acknowledged_by)
+    if wanted != found:
+        yield f"it ended {found}, not {wanted}"
+
+
+def _told_otherwise(plain: Walked, walked: Walked) -> Iterator[str]:
+    wanted, found = _told(plain), _told(walked)
+    if wanted != found:
+        yield f"its history tells {found}, not {wanted}"
+
+
+def _told(walked: Walked) -> tuple[list[str], int]:
+    """Return what is compared of a history: what moved it, and how many reports."""
+    moves = [
+        _word(line)
+        for line in walked.lines
+        if line.what != REPORT and line.reason not in GIVEN_AGAIN
+    ]
+
+    return moves, sum(line.what == REPORT for line in walked.lines)
+
+
+def _word(line: Line) -> str:
+    return f"{line.what}: {line.reason}"
+
+
+def _trouble(walked: Walked) -> Iterator[str]:
+    for name, text in walked.outputs.items():
+        for line in TROUBLE.findall(text):
+            if OF_ARQ in line:
+                continue
+            yield f"{name} wrote {line}"
+    for code in walked.codes:
+        if code:
+            yield f"a worker that was told to end did with {code}"
+
+
+def _later(plain: Walked, walked: Walked) -> Iterator[str]:
+    later = walked.seconds - plain.seconds
+    if later > LATER_SECONDS_MAX:
+        yield f"it took {later:.1f} s longer"

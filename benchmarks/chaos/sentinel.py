@@ -32,7 +32,7 @@ import httpx2
 import typer
 from anyio.abc import TaskGroup
 
-from benchmarks.chaos.promises import Account, Paged, Promised
+from benchmarks.chaos.account import Account, Paged, Promised
 from benchmarks.options import Figures, Options
 from tests.support.journeys import PAGE, seed_store, with_quick_policy
 from tests.support.processes import Rung, running_rung

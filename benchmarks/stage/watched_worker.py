@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import anyio
 
 from engine.codec.shapes import milliseconds
+from engine.core.events import WokeUp
 from engine.ports import Commit, Delivery, IncidentStore, Outbox, Room, Stored
 from engine.service import Couriers
 from workers.bootstrap import Installation
@@ -33,12 +34,16 @@ class Ran(NamedTuple):
 
     Decided is when the whole batch that it is in had been; stored, when Redis had said
     so of all of it.
+
+    Attributes:
+        moves: How many steps of the policy ran in it: each has its line of history.
     """
 
     incident: str
     due: float
     decided: float
     stored: float
+    moves: int
 
 
 class WatchedStore:
@@ -58,7 +63,8 @@ class WatchedStore:
         outcomes = await self._store.commit(commits)
         stored = time.time_ns()
         lines = [
-            f"{one.incident.id} {milliseconds(one.not_before)} {decided} {stored}\n"
+            f"{one.incident.id} {milliseconds(one.not_before)} {decided} {stored}"
+            f" {sum(isinstance(line.event, WokeUp) for line in one.history)}\n"
             for one, outcome in zip(commits, outcomes, strict=True)
             if one.not_before is not None and outcome is Stored.DONE
         ]
@@ -97,13 +103,14 @@ def idle_couriers(installation: Installation) -> Couriers:
 
 def read_ran(line: str) -> Ran:
     """Read a line of the file."""
-    incident, due, decided, stored = line.split()
+    incident, due, decided, stored, moves = line.split()
 
     return Ran(
         incident,
         int(due) / MS_PER_SECOND,
         int(decided) / NS_PER_SECOND,
         int(stored) / NS_PER_SECOND,
+        int(moves),
     )
 
 

@@ -279,6 +279,7 @@ CONTENTS: dict[str, Shape[Any]] = {
         policies="l",
         snapshot="s",
         until="u",
+        owed_since="d",
     ),
     "rp": Shape(
         PolicyNamed, at="@", walk="w", generation="g", policy="p", snapshot="s"

@@ -117,6 +117,8 @@ class TargetsResolved:
         policies: Policies that metadata named as targets.
         snapshot: Hash of the snapshot that has them, if there are any.
         until: Up to when the same question gets this answer; None is unknown.
+        owed_since: Since when the step was due, if it was so late when it asked that it
+            was decided as of then; the shell notes it.
     """
 
     at: datetime
@@ -128,6 +130,7 @@ class TargetsResolved:
     policies: tuple[str, ...] = ()
     snapshot: str | None = None
     until: datetime | None = None
+    owed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,10 +37,16 @@ NO_POLICIES = Snapshot.of(Policy(id=MISSING_POLICY))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unanswered:
-    """A question that nobody here can answer, and the targets that are why."""
+    """
+    A question that nobody here can answer, and the targets that are why.
+
+    Attributes:
+        owed_since: Since when what asks was due, if it asks late.
+    """
 
     question: LookUp
     targets: tuple[Target, ...]
+    owed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +114,7 @@ class Directions:
         async def answer() -> TargetsResolved:
             resolved = await self.resolve(question, NO_POLICIES, is_final=True)
             assert not isinstance(resolved, Unanswered)
-            return resolved[0]
+            return replace(resolved[0], owed_since=unanswered.owed_since)
 
         self.look_ups.start(
             Asked(

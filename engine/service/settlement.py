@@ -78,7 +78,7 @@ class Settlement:
         wanted: A turn without which it does not go on. All that one claim wants are
             taken in one go.
         owed_since: Since when what runs now was due, if it runs late; of several timers
-            that do, the first one's.
+            that do, the first one's. What people and sources do is never late.
         ran: When each timer that ran was due.
     """
 
@@ -241,7 +241,7 @@ class Settlement:
             case LookUp():
                 told = await self.directions.resolve(question, self.incident.snapshot)
                 if isinstance(told, Unanswered):
-                    self.unanswered.append(told)
+                    self.unanswered.append(replace(told, owed_since=self.owed_since))
                 else:
                     await self.apply(*told)
             case NamePolicy():
@@ -255,7 +255,7 @@ class Settlement:
 
     def _send(self, send: Send) -> None:
         assert self.incident is not None
-        owed_since = self.owed_since if send.caused_by_timer else None
+        owed_since = self.owed_since
         # The first step of an opening that was read late runs late, and stays its own.
         opens = owed_since is not None and owed_since <= self.incident.opened_at
         sent = replace(

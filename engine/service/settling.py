@@ -118,7 +118,7 @@ async def _obey(settlement: Settlement) -> None:
         return
     if settlement.incident is None:
         raise UnknownIncidentError(settlement.claimed.incident_id)
-    snapshot = None
+    snapshot, settlement.owed_since = None, None
     if isinstance(command, Escalated):
         snapshot = settlement.directions.with_policies(
             settlement.incident.snapshot, command.targets
@@ -147,7 +147,7 @@ async def _read(
 ) -> None:
     """Read the oldest mail; alerts that follow each other become one event."""
     first = mail.popleft()
-    settlement.read_up_to = first.number
+    settlement.read_up_to, settlement.owed_since = first.number, None
     match first.content:
         case None:
             return
@@ -210,8 +210,12 @@ async def _hear(settlement: Settlement, event: Event) -> None:
     snapshot = None
     if isinstance(event, TargetsResolved):
         known = settlement.incident.snapshot
+        settlement.owed_since = event.owed_since
         event, snapshot = settlement.directions.with_named(event, known)
     await settlement.apply(event, snapshot)
+    if settlement.wanted is None:
+        # What timers do next is late by their own times.
+        settlement.owed_since = None
 
 
 def _opens_next(settlement: Settlement, routed: RoutedAlert) -> bool:

@@ -1,5 +1,6 @@
 """Hazard D: deploys, each of which ends a worker in the middle of a job."""
 
+import signal
 from pathlib import Path
 
 import anyio
@@ -30,7 +31,7 @@ def test_d_deploys(stage: Stage) -> None:
             if not incident:
                 incident = stage.fire_at(worker)
                 stage.wait_for_reports(incident, 1)
-            worker.process.terminate()
+            worker.process.send_signal(signal.SIGTERM)
             worker.wait_for("worker.stopping")
             worker.end()
     before = stage.people()

@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from engine.adapters.arq_timers import QUEUE
 from tests.hazards.naive import Naive
 from tests.hazards.stage import Stage
-from tests.hazards.test_h_outages import BOB_AFTER, ingest, working
-from tests.integration.test_day import Virtual, eventually, virtual
+from tests.hazards.test_h_outages import BOB_AFTER, ingest
+from tests.integration.test_day import DIRECTORY
+from tests.support.virtual import Virtual, eventually, virtual
 
 NEWER = b'2{"of":"a newer release"}'
 LEFT_ALONE_FOR = timedelta(seconds=5)
@@ -54,32 +55,33 @@ async def test_f_newer_state(tmp_path: Path) -> None:
     The older one leaves it alone for 5 s at a time and does not count that as a failure;
     the newer one then pages, once.
     """
-    async with virtual(tmp_path) as (world, url):
-        async with working(world, url):
-            await ingest(world)
+    async with virtual(tmp_path, DIRECTORY) as world:
+        first = world.process()
+        async with first.working():
+            await ingest(first)
             await eventually(world.is_quiet)
         [name] = await world.redis.keys("*}:i:*")
         state = await world.redis.hget(name, "s")  # type: ignore[misc]
         await world.redis.hset(name, "s", NEWER)  # type: ignore[misc, arg-type]
-        due = world.began_at + BOB_AFTER
+        due = world.time.began_at + BOB_AFTER
         await world.jump_to(due)
-        older = Virtual(world.redis, world.began_at, world.shift)
+        older = world.process()
         with capture_logs() as logs:
-            async with working(older, url):
+            async with older.working():
                 await eventually(lambda: is_left_alone(world, due))
         await world.redis.hset(name, "s", state)  # type: ignore[misc]
-        [incident] = {sent.incident_id for sent in world.channel.sent}
-        failures = (await world.engine.store.load(incident)).failures
+        [incident] = {sent.incident_id for sent in first.console.sent}
+        failures = (await first.store.load(incident)).failures
         await world.jump_to(due + LEFT_ALONE_FOR)
-        newer = Virtual(world.redis, world.began_at, world.shift)
-        async with working(newer, url):
-            await eventually(newer.is_quiet)
+        newer = world.process()
+        async with newer.working():
+            await eventually(world.is_quiet)
     parked = [line for line in logs if line["event"] == "incident.parked"]
 
     assert [True] == [line["is_newer"] for line in parked]
-    assert [] == older.channel.sent
+    assert [] == older.console.sent
     assert 0 == failures
-    assert ["bob"] == [sent.person for sent in newer.channel.sent]
+    assert ["bob"] == [sent.person for sent in newer.console.sent]
 
 
 async def is_left_alone(world: Virtual, due: datetime) -> bool:

@@ -1,20 +1,17 @@
 """Hazard H: an outage that is longer than the life of a job's key."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
-from engine.adapters.clock import to_ms
 from engine.ports import RoutedAlert
 from tests.hazards.naive import Naive, note
 from tests.hazards.stage import an_alert
-from tests.integration.test_day import BEFORE, Virtual, eventually, virtual
+from tests.integration.test_day import BEFORE, DIRECTORY
 from tests.support.driver import SOURCE
+from tests.support.virtual import VirtualProcess, eventually, virtual
 
 # What the policy of the virtual day waits for: bob's page, and after that carol's.
 BOB_AFTER, CAROL_AFTER = timedelta(minutes=30), timedelta(minutes=90)
@@ -23,21 +20,10 @@ SECOND = timedelta(seconds=1)
 DAY_MS = 24 * 60 * 60 * 1_000
 
 
-@asynccontextmanager
-async def working(world: Virtual, url: str) -> AsyncIterator[None]:
-    """Run a worker meanwhile, on the time that it is."""
-    world.clock.observe(to_ms(world.began_at + world.shift))
-    stopping = anyio.Event()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(world.escalator(url).run, stopping)
-        yield
-        stopping.set()
-
-
-async def ingest(world: Virtual) -> None:
+async def ingest(worker: VirtualProcess) -> None:
     """Take in an alert."""
     routed = RoutedAlert(alert=an_alert("db"), integration=SOURCE, key="db")
-    await world.engine.ingest([routed])
+    await worker.engine.ingest([routed])
 
 
 @pytest.mark.filterwarnings(
@@ -49,23 +35,24 @@ async def test_h_outage(tmp_path: Path) -> None:
 
     The page says how late it is, and the wait after it counts from when it ran.
     """
-    async with virtual(tmp_path) as (world, url):
-        async with working(world, url):
-            await ingest(world)
+    async with virtual(tmp_path, DIRECTORY) as world:
+        began_at, before = world.time.began_at, world.process()
+        async with before.working():
+            await ingest(before)
             await eventually(world.is_quiet)
-            await world.jump_to(world.began_at + BOB_AFTER - BEFORE)
+            await world.jump_to(began_at + BOB_AFTER - BEFORE)
             await eventually(world.is_armed)
         await world.redis.delete(*await world.redis.keys("*arq*"))
-        back_at = world.began_at + BOB_AFTER + OUTAGE
+        back_at = began_at + BOB_AFTER + OUTAGE
         await world.jump_to(back_at)
-        after = Virtual(world.redis, world.began_at, world.shift)
-        async with working(after, url):
-            await eventually(after.is_quiet)
+        after = world.process()
+        async with after.working():
+            await eventually(world.is_quiet)
         next_due = await world.next_due()
-    [sent], [sent_at] = after.channel.sent, after.channel.sent_at
+    [sent], [sent_at] = after.console.sent, after.console.sent_at
     late_by = timedelta(seconds=sent.late_by_seconds)
 
-    assert ["alice"] == [before.person for before in world.channel.sent]
+    assert ["alice"] == [each.person for each in before.console.sent]
     assert "bob" == sent.person
     assert sent_at - back_at < SECOND
     assert OUTAGE - SECOND <= late_by <= OUTAGE + SECOND

@@ -1,6 +1,5 @@
-"""A worker dies at a chosen call of a port, or sleeps past its lease; others go on."""
+"""A process dies at a chosen call of a port, or sleeps past its lease; others go on."""
 
-import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,12 +12,22 @@ import anyio
 import pytest
 import redis
 
+from benchmarks.chaos.crashes import (
+    Point,
+    crashing_ground,
+    measure,
+    points_of,
+    problems,
+)
+from benchmarks.chaos.way import WEB, WORKER
+from benchmarks.chaos.way_configured import PEOPLE
+from benchmarks.options import Options
 from engine.adapters.redis import keys
 from engine.core.alerts import Alert, AlertStatus
 from engine.core.events import Acknowledged
 from engine.core.incident import Incident, Status
 from engine.ports import RoutedAlert
-from tests.support.dying_worker import SIGNALLED
+from tests.support.dying_process import SIGNALLED
 from tests.support.journeys import (
     PAGE,
     WAIT,
@@ -43,25 +52,23 @@ from workers.settings import Settings
 # a machine that is busy.
 LEASE_SECONDS, SWEEP_SECONDS, SLACK_SECONDS = 3.0, 2.0, 1.0
 TAKEN_UP_SECONDS = LEASE_SECONDS + SWEEP_SECONDS + SLACK_SECONDS
-# Between these the page has left, and nobody has been told of it.
-IN_FLIGHT = {"after channel.send", "before outbox.finish"}
-# So many moments one journey has at least: 2 claims, 2 commits, 2 sends, 2 reports.
-MOMENTS, SEEDED, SEED = 26, 10, 4
+# Its page has left, and nobody has been told of it.
+AGAIN = (WORKER, "after channel.send", 2)
+DAILY = [
+    (WEB, "after mailbox.append", 1),
+    (WEB, "after store.commit", 1),
+    (WORKER, "before store.commit", 1),
+    (WORKER, "before mailbox.post", 1),
+    (WORKER, "after turns.take", 1),
+    (WORKER, "after store.commit", 4),
+    AGAIN,
+]
+# At least: 9 claims and commits, 4 sends, their reports, and the polls between them.
+MOMENTS = 150
 # The third person is not paged before the second one has taken it.
 LONG_WAIT = timedelta(minutes=1)
 JOINS = 20
 SECRETS = Secrets(api_token="a" * 16, ingest_key="k" * 16)
-
-
-def points() -> Iterator[object]:
-    """Yield each moment of a journey; ten of them are for every day."""
-    chance = random.Random(SEED)  # noqa: S311 - the same again
-    daily = set(chance.sample(range(1, MOMENTS + 1), SEEDED))
-    yield pytest.param("before store.commit", 1, id="before-the-first-step")
-    yield pytest.param("after store.commit", 1, id="between-commit-and-wake")
-    for count in range(1, MOMENTS + 1):
-        marks = () if count in daily else pytest.mark.long
-        yield pytest.param("*", count, id=f"moment-{count}", marks=marks)
 
 
 @pytest.fixture(name="server", scope="module")
@@ -98,7 +105,7 @@ class Journey:
         output = self.directory / f"output-{len(self.workers)}"
         started = (
             running_module(
-                "tests.support.dying_worker", output, *fate, REDIS_URL=self.url
+                "tests.support.dying_process", output, *fate, REDIS_URL=self.url
             )
             if fate
             else running_rung(output, "worker", REDIS_URL=self.url)
@@ -176,30 +183,34 @@ def left_behind(server: RunningServer) -> list[str]:
         return [*overdue(client), *forgotten(client)]
 
 
-@pytest.mark.parametrize(("moment", "count"), list(points()))
-def test_killed_at(
-    server: RunningServer, journey: Journey, moment: str, count: int
-) -> None:
-    """Whoever goes on pages each once, and again only what was in flight."""
-    dying = journey.start("SIGKILL", moment, str(count))
-    dying.wait_for("worker.started")
-    incident = journey.fire()
-    code = dying.process.wait(timeout=20)
-    again = moment_of(dying) in IN_FLIGHT
-    before = [page.person for page in journey.pages()]
-    journey.start().wait_for("worker.started")
-    primary, secondary = journey.until_paged("alice"), journey.until_paged("bob")
-    eventually(lambda: len(journey.pages()) >= 2 + again)
-    taken = journey.acknowledge(incident)
-    eventually(lambda: left_behind(server) == [])
-    pages = [page.person for page in journey.pages()]
+@pytest.mark.timeout(90)
+def test_killed() -> None:
+    """Whoever goes on ends the way as if nobody had died, and repeats what was in flight."""
+    with crashing_ground(len(DAILY)) as ground:
+        plain = ground.walk()
+        points = [one for one in points_of(plain.moments) if _place(one) in DAILY]
+        tried = list(ground.tried(points, plain))
 
-    assert -9 == code
-    assert primary < TAKEN_UP_SECONDS
-    assert secondary < TAKEN_UP_SECONDS + WAIT.total_seconds()
-    assert (Status.ACKNOWLEDGED, None) == (taken.status, taken.next_due)
-    assert sorted(["alice", "bob", *before[-1:] * again]) == sorted(pages)
-    assert 2 == len(set(journey.pages()))
+    assert [] == problems(tried)
+    assert sorted(DAILY) == sorted(_place(one.point) for one in tried if one.is_met)
+    assert [AGAIN] == [_place(one.point) for one in tried if one.came_again]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_killed_anywhere() -> None:
+    """The same is true of every call on an alert's way, on both sides of it."""
+    figures = measure(Options())
+
+    assert [] == figures["broken"]
+    assert figures["tried"] == figures["points"] > MOMENTS
+    # Those that are left are polls that did not come to be.
+    assert figures["met"] > 0.9 * figures["tried"]
+    assert figures["pages_came_again"] >= len(PEOPLE)
+
+
+def _place(point: Point) -> tuple[str, str, int]:
+    return (point.role, *point.moment)
 
 
 @pytest.mark.parametrize(

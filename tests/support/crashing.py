@@ -10,11 +10,9 @@ What was claimed stays claimed until its lease ends: there is no kick and no swe
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, TypeVar, cast
 
 from anyio import get_current_task
-from anyio.lowlevel import checkpoint
 from typing_extensions import override
 
 from engine.core.events import (
@@ -30,6 +28,7 @@ from engine.ports import Delivery
 from engine.service import Engine
 from policies.policy import Policy
 from tests.support.driver import Driver
+from tests.support.tapping import Tapped
 
 T = TypeVar("T")
 # How long others leave alone what somebody claimed who died, incidents and sends.
@@ -77,7 +76,7 @@ class Line:
         """Whether the process was killed."""
         return self.cut_in is not None
 
-    def before(self, name: str) -> None:
+    def before(self, name: str, _arguments: tuple[Any, ...]) -> None:
         """Let the process make a call; one that was killed makes none."""
         if self.is_cut:
             assert get_current_task().id != self.cut_in, CAUGHT
@@ -100,41 +99,6 @@ class Line:
         if self.kill == Kill(len(self.calls) - 1, is_after):
             self.cut_in = get_current_task().id
             raise Killed
-
-
-class Tapped:
-    """A port at the end of a line; it has the methods of whatever it is."""
-
-    def __init__(self, port: object, line: Line) -> None:
-        self._port = port
-        self._line = line
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._port, name)
-        if not callable(found):
-            return found
-        line, called = self._line, f"{type(self._port).__name__}.{name}"
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            line.before(called)
-            answer = found(*arguments, **named)
-            line.after(called, arguments, answer)
-
-            return answer
-
-        async def call_and_wait(*arguments: Any, **named: Any) -> Any:
-            # What else the process does goes on meanwhile: several sends are in flight.
-            await checkpoint()
-            line.before(called)
-            answer = await found(*arguments, **named)
-            line.after(called, arguments, answer)
-
-            return answer
-
-        made = call_and_wait if iscoroutinefunction(found) else call
-        setattr(self, name, made)
-
-        return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +151,7 @@ class Mortal(Driver):
         if port is self.clock and not self.course.taps_clock:
             return port
 
-        tapped: object = Tapped(port, self._living)
+        tapped: object = Tapped(type(port).__name__, port, self._living)
         spoil = self.course.spoilt.get(type(port))
 
         return cast("T", spoil(tapped) if spoil else tapped)

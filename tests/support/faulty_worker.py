@@ -1,5 +1,5 @@
 """
-A worker with a fault: the real `rung worker`, in which one call of an adapter fails.
+A worker with a fault: the real `rung worker`, in which one call of a port fails.
 
 Run as `python -m tests.support.faulty_worker WHEN POINT DEED`, as in `before timer
 kill`; REDIS_URL comes from the environment as ever. It writes a line when it comes to
@@ -10,17 +10,16 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import anyio
 
 from engine.adapters import arq_timers
-from engine.adapters.redis.outbox import RedisOutbox
-from engine.adapters.redis.store import RedisStore
 from engine.ports import Commit, Lane
-from engine.service import Engine
-from workers.cli import main
+from tests.support.dying_process import configured
+from workers.processes import run_worker
 
 AT_THE_POINT = "is at the point"
 # For the deed `outlast`: so long arq gives a job, and what says when it is enough.
@@ -30,6 +29,7 @@ LOOK_AGAIN_SECONDS = 0.02
 
 Call = Callable[..., Awaitable[Any]]
 Deed = Callable[[], Awaitable[None]]
+T = TypeVar("T")
 
 
 class Fault(Exception):  # noqa: N818 - a bug, such as any code may have
@@ -47,15 +47,16 @@ def ends_a_wait(commits: list[Commit]) -> bool:
 
 
 def is_for_timers(lane: Lane) -> bool:
-    """Tell whether a drain is for timers."""
+    """Tell whether a claim is for timers."""
     return lane is Lane.DUE
 
 
-POINTS: dict[str, tuple[type, str, Callable[[Any], bool]]] = {
-    "opening": (RedisStore, "commit", opens),
-    "timer": (RedisStore, "commit", ends_a_wait),
-    "begin": (RedisOutbox, "begin", bool),
-    "drain": (Engine, "drain", is_for_timers),
+# A port, one of its methods, and which of its calls is meant, by what it is about.
+POINTS: dict[str, tuple[str, str, Callable[[Any], bool]]] = {
+    "opening": ("store", "commit", opens),
+    "timer": ("store", "commit", ends_a_wait),
+    "begin": ("outbox", "begin", bool),
+    "drain": ("store", "claim", is_for_timers),
 }
 
 
@@ -90,38 +91,52 @@ DEEDS: dict[str, Deed] = {
 }
 
 
-def break_once(when: str, point: str, deed: Deed) -> None:
-    """Have something done before or after the first call at a point; later ones work."""
-    owner, name, is_at = POINTS[point]
-    call: Call = getattr(owner, name)
-    left = 1
+class Broken:
+    """A port of which one call does something before or after it; later ones work."""
 
-    async def broken(self: object, about: Any, *more: Any) -> Any:
-        nonlocal left
-        is_now = bool(left) and is_at(about)
-        left -= is_now
-        if is_now and when == "before":
-            await do()
-        answer = await call(self, about, *more)
-        if is_now and when == "after":
-            await do()
+    def __init__(self, port: object, when: str, point: str, deed: Deed) -> None:
+        self._port = port
+        self._when = when
+        _, self._method, self._is_at = POINTS[point]
+        self._deed = deed
+        self._is_left = True
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+
+        return partial(self._call, found) if name == self._method else found
+
+    async def _call(self, call: Call, about: Any, *more: Any) -> Any:
+        is_now = self._is_left and self._is_at(about)
+        self._is_left = self._is_left and not is_now
+        if is_now and self._when == "before":
+            await self._do()
+        answer = await call(about, *more)
+        if is_now and self._when == "after":
+            await self._do()
 
         return answer
 
-    async def do() -> None:
+    async def _do(self) -> None:
         print(AT_THE_POINT, flush=True)  # noqa: T201 - the test waits for it
-        await deed()
-
-    setattr(owner, name, broken)
+        await self._deed()
 
 
 def run(when: str, point: str, deed: str) -> None:
     """Run the worker with this fault."""
     if DEEDS[deed] is outlast:
         arq_timers.JOB_TIMEOUT_SECONDS = SHORT_JOB_SECONDS
-    break_once(when, point, DEEDS[deed])
-    sys.argv[1:] = ["worker"]
-    main()
+    settings, url = configured()
+
+    def through(name: str, port: T) -> T:
+        if name != POINTS[point][0]:
+            return port
+        return cast("T", Broken(port, when, point, DEEDS[deed]))
+
+    async def work() -> None:
+        await run_worker(settings, url, through=through)
+
+    anyio.run(work, backend_options={"use_uvloop": True})
 
 
 if __name__ == "__main__":

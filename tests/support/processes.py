@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 
@@ -41,11 +41,32 @@ def holds_for(duration: timedelta, holds: Callable[[], bool]) -> None:
         time.sleep(LOOK_AGAIN_SECONDS)
 
 
+class Process(Protocol):
+    """A process that was started, as `subprocess` has it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return its exit code, if it has ended."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code as soon as it has ended; fail after so many seconds."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal, unless it has ended."""
+        ...
+
+
 @dataclass
 class Rung:
     """A running rung, and what it has written so far."""
 
-    process: "subprocess.Popen[bytes]"
+    process: Process
     output: Path
 
     def text(self) -> str:

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 from engine.adapters.memory import MemoryOutbox
 from engine.core.alerts import Alert, AlertStatus
+from engine.core.asking import LOOK_UP_PATIENCE
+from engine.core.events import Escalated
 from engine.ports import Lane, Room, RoutedAlert
 from policies.policy import Policy
+from policies.targets import UserTarget
 from tests.support.driver import SOURCE, Driver
 
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
@@ -116,3 +119,58 @@ async def test_opened_late_is_an_opening() -> None:
 
     assert not delivery.send.caused_by_timer
     assert driver.clock.now() - 3 * MINUTE == delivery.send.owed_since
+
+
+async def test_asked_outside() -> None:
+    """It counts from when the step was due, however long the answer takes to come."""
+    driver = Driver(POLICY)
+    driver.rota.is_here = False
+    routed = RoutedAlert(alert=ALERT, integration=SOURCE, key="db")
+    await driver.engine.ingest([routed])
+    driver.clock.advance(3 * MINUTE)
+    await driver.settle()
+    await driver.pass_time(5 * MINUTE)
+
+    assert [("alice", 3 * MINUTE), ("bob", timedelta(0))] == said(driver)
+
+
+async def test_asker_died() -> None:
+    """If whoever asked has died, it counts from when an answer was due at the latest."""
+    driver = Driver(POLICY)
+    driver.rota.is_here, driver.rota.is_silent = False, True
+    await driver.alert("db", "db", fires=True)
+    driver.clock.advance(3 * MINUTE)
+    driver.rota.is_silent = False
+    await driver.settle()
+
+    assert [("alice", 3 * MINUTE - LOOK_UP_PATIENCE)] == said(driver)
+
+
+async def test_somebody_else() -> None:
+    """Whom people page beside a late step is not paged late."""
+    driver = Driver(POLICY)
+    await driver.alert("db", "db", fires=True)
+    driver.clock.advance(26 * HOUR)
+    escalated = Escalated(
+        at=driver.clock.now(), id="now", by="dora", targets=(UserTarget(id="carol"),)
+    )
+    await driver.engine.obey(driver.incidents["db"], escalated)
+    await driver.settle()
+
+    assert ("carol", timedelta(0)) in said(driver)
+    assert {"alice", "bob", "carol"} == {person for person, _ in said(driver)}
+
+
+async def test_after_an_answer() -> None:
+    """A wait that was over while nobody answered is late by its own time."""
+    driver = Driver(POLICY)
+    driver.rota.is_here, driver.rota.is_silent = False, True
+    await driver.alert("db", "db", fires=True)
+    driver.clock.advance(HOUR)
+    driver.rota.is_silent = False
+    await driver.settle()
+
+    assert {
+        "alice": HOUR - LOOK_UP_PATIENCE,
+        "bob": HOUR - 5 * MINUTE,
+    } == dict(said(driver))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.chaos.promises import Account, Paged, Promised
+from benchmarks.chaos.account import Account, Paged, Promised
 from benchmarks.chaos.sentinel import broken
 
 KILLED_AT = 100.0
