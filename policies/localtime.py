@@ -9,7 +9,7 @@ go back) or not at all (a gap, when they go forward); who asks says what is mean
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Annotated, cast
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+# A window is asked again and again about the same few days.
+INSTANTS_MAX = 4_096
 
 
 class Gap(StrEnum):
@@ -124,6 +126,7 @@ def next_clock_time(at: datetime, clock: time, zone: ZoneInfo) -> datetime:
         day += DAY
 
 
+@lru_cache(INSTANTS_MAX)
 def wall_instant(
     day: date, clock: time, zone: ZoneInfo, fold: Fold = Fold.FIRST
 ) -> datetime:

@@ -4,6 +4,7 @@ Logs: one JSON object a line on standard output, the event first.
 Lines of libraries that use the standard logging go the same way.
 """
 
+import asyncio
 import contextlib
 import io
 import logging
@@ -39,6 +40,7 @@ def configure_logs(
 ) -> None:
     """Send every line of the log to standard output or a stream, in one form."""
     sink = _Sink(stream or sys.stdout)
+    lines = _Lines(sink)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -51,7 +53,7 @@ def configure_logs(
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda *_: _Lines(sink),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sink)
@@ -72,18 +74,41 @@ def configure_logs(
 
 
 class _Lines:
-    """A logger that writes each line in one piece, and at once."""
+    """
+    A logger that writes what one turn of the event loop has said in one piece.
+
+    A decision is one line, and a batch has hundreds: a call of the system for each of
+    them would cost more than making it. What went wrong is written at once, with all
+    that was said before; so is everything where no event loop runs.
+    """
 
     def __init__(self, sink: "_Sink") -> None:
         self._sink = sink
+        self._waiting: list[str] = []
 
     def msg(self, line: str) -> None:
-        """Write a line."""
-        self._sink.write(line + "\n")
-        self._sink.flush()
+        """Write a line at the end of this turn."""
+        self._waiting.append(line)
+        if len(self._waiting) > 1:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._write)
+        except RuntimeError:
+            self._write()
 
-    # Whatever its level is: the line itself says that.
-    debug = info = warning = error = critical = exception = log = msg
+    def now(self, line: str) -> None:
+        """Write a line at once."""
+        self._waiting.append(line)
+        self._write()
+
+    debug = info = msg
+    warning = error = critical = exception = log = now
+
+    def _write(self) -> None:
+        lines, self._waiting = self._waiting, []
+        if lines:
+            self._sink.write("\n".join(lines) + "\n")
+            self._sink.flush()
 
 
 class _Sink(io.TextIOBase):

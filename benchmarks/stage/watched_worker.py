@@ -43,7 +43,7 @@ class Ran(NamedTuple):
     due: float
     decided: float
     stored: float
-    moves: int
+    moves: int = 0
 
 
 class WatchedStore:
