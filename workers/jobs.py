@@ -92,6 +92,7 @@ class Chores:
         self._process = process
         self._due = Chore(Lane.DUE, lambda: self._drain(Lane.DUE))
         self._mail = Chore(Lane.MAIL, lambda: self._drain(Lane.MAIL))
+        self._lanes = {Lane.DUE: self._due, Lane.MAIL: self._mail}
         self._delivery = Chore("delivery", couriers.deliver)
 
     async def wake(self, why: Wake) -> None:
@@ -131,6 +132,8 @@ class Chores:
         may_be_more = await self._engine.drain(lane, self._deliver)
         self._deliver()
         if may_be_more:
+            # It goes on here at once, and whoever is free is told to help.
+            self._process.start_soon(self._lanes[lane].run)
             await self._timers.arm([self._clock.now()])
 
     def _deliver(self) -> None:

@@ -24,7 +24,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 0.5
 # The collector's thresholds, of three generations; Python's own are 700, 10, 10.
-COLLECTED = (20_000, 20, 50)
+COLLECTED = (10_000, 10, 20)
 
 First = Callable[[Installation], Awaitable[None]]
 

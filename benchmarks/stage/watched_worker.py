@@ -63,10 +63,10 @@ class WatchedStore:
         outcomes = await self._store.commit(commits)
         stored = time.time_ns()
         lines = [
-            f"{one.incident.id} {milliseconds(one.not_before)} {decided} {stored}"
+            f"{one.incident.id} {milliseconds(one.claimed.due)} {decided} {stored}"
             f" {sum(isinstance(line.event, WokeUp) for line in one.history)}\n"
             for one, outcome in zip(commits, outcomes, strict=True)
-            if one.not_before is not None and outcome is Stored.DONE
+            if one.not_before and one.claimed.due and outcome is Stored.DONE
         ]
         if lines:
             os.write(self._file, "".join(lines).encode())

@@ -3,8 +3,9 @@
 from engine.core.changing import changed
 from engine.core.incident import Incident
 
-# Some kilobytes each. Who has more than this open reads some of them again.
-KEPT_MAX = 4_096
+# Some kilobytes each, and some fifty objects for the collector to look through. Who has
+# more than this moving at once reads some of them again.
+KEPT_MAX = 1_024
 
 
 class RecentIncidents:

@@ -31,6 +31,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 LEASE_MS = 2_000
 CLAIM_MAX, CLAIM_SHARD_MAX = 256, 64
+# Of those that are not overdue fewer: while they are read, nothing else is decided.
+EARLY_MAX = 96
 MAIL_MAX, MAIL_CLAIM_MAX = 200, 2_000
 # What `release` is told: no pause, one that doubles each time, one for newer state.
 NO_PAUSE, GROWING_PAUSE, NEWER_PAUSE_MS = 0, -1, 5_000
@@ -75,6 +77,7 @@ class RedisStore(RedisReader):
             self._shards,
             MAIL_MAX,
             MAIL_CLAIM_MAX,
+            EARLY_MAX,
         )
         self._client.observe(at)
         if not found:
