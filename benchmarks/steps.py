@@ -1,13 +1,16 @@
 """
 How many steps a second workers run: each decided, stored, and woken for.
 
+A step is one line of a policy: a wait that is over, a branch, instructions, a notify
+step with its look-up and its pages. Each is decided by itself and has its own line of
+history. What one wake-up runs, from the end of a wait to the next wait, is stored by
+one commit: the state, the lines of history, the pages in the outbox, and when to wake
+next. `wake_ups_per_second` counts these commits.
+
 Thousands of incidents, on policies as people write them, all fall due at once: what a
-worker meets after an outage. A step is one timer of a walk: its wait is over, what
-comes next in the policy is decided (targets are looked up, branches taken, instructions
-posted), and one commit stores the state, its lines of history, its pages in the outbox
-and when to wake next. Each is of an incident of its own, which the worker has not seen
-before. Whatever it ran of the policy, it counts as one; `policy_steps` counts each wait
-that ended, branch, instructions and notify step.
+worker meets after an outage. Each wakes up once, and the worker has not seen it before,
+so nothing of it is known here yet. They are counted by the worker, around the commit,
+when Redis has said that they are stored.
 
 Deliveries are no steps. The worker that is measured leaves them in the outbox; beside
 it stands what one does that sends them too, and how many it sends a second until all
@@ -120,6 +123,9 @@ def measure(options: Options) -> Figures:
     figures["ratio_to_arq_always"] = _ratio(
         figures["one_worker_always"], figures["stock_arq_always"]
     )
+    figures["wake_ups_to_arq"] = _ratio(
+        one, figures["stock_arq_everysec"], "wake_ups_per_second"
+    )
     figures["gain_of_second_worker"] = round(
         two["steps_per_second"] / one["steps_per_second"], 2
     )
@@ -178,18 +184,20 @@ def figures_of(
     ran = {step.incident: step for step in steps}
     took = max((step.stored for step in steps), default=start) - start
     if not ran or took <= 0:
-        return {"steps": len(ran), "missing": wanted - len(ran), "steps_per_second": 0}
+        return {"missing": wanted, "steps_per_second": 0, "wake_ups_per_second": 0}
+    moves = sum(step.moves for step in ran.values())
 
     return {
-        "steps": len(ran),
+        "wake_ups": len(ran),
+        "steps": moves,
         "missing": wanted - len(ran),
         "seconds": round(took, 2),
-        "steps_per_second": round(len(ran) / took),
-        "policy_steps_per_second": round(sum(one.moves for one in steps) / took),
+        "steps_per_second": round(moves / took),
+        "wake_ups_per_second": round(len(ran) / took),
         "worker_cores": round(used[0] / took, 2),
         "redis_cores": round(used[1] / took, 2),
-        "worker_us_per_step": round(used[0] / len(ran) * 1e6),
-        "redis_us_per_step": round(used[1] / len(ran) * 1e6),
+        "worker_us_per_step": round(used[0] / moves * 1e6),
+        "redis_us_per_step": round(used[1] / moves * 1e6),
     }
 
 
@@ -222,8 +230,8 @@ def _all_of(stage: Stage, wanted: int) -> Sequence[Ran]:
     return stage.steps.seen
 
 
-def _ratio(part: Figures, arq: Figures) -> float:
-    ratio: float = part["steps_per_second"] / arq["jobs_per_second"]
+def _ratio(part: Figures, arq: Figures, what: str = "steps_per_second") -> float:
+    ratio: float = part[what] / arq["jobs_per_second"]
 
     return round(ratio, 2)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import burst, ingest, lateness, recovery
+from benchmarks import burst, ingest, lateness, recovery, steps
 from benchmarks.lateness import PAGING, Part, Watched
 from benchmarks.recovery import Killed, nothing_overdue_from
 from benchmarks.stage.recorder import Page, read_page
@@ -39,10 +39,27 @@ def test_dues() -> None:
 def test_lines() -> None:
     """What processes write is read as it was meant."""
     page = read_page("1500000000 1700000000500000000 05HN key of two words")
-    ran = read_ran("05HN 1700000000250 1700000000300000000 1700000000500000000")
+    ran = read_ran("05HN 1700000000250 1700000000300000000 1700000000500000000 3")
 
     assert Page(1.5, 1_700_000_000.5, "05HN", "key", "of two words") == page
-    assert Ran("05HN", 1_700_000_000.25, 1_700_000_000.3, 1_700_000_000.5) == ran
+    assert Ran("05HN", 1_700_000_000.25, 1_700_000_000.3, 1_700_000_000.5, 3) == ran
+
+
+def test_steps() -> None:
+    """An incident that woke up twice counts once, and one that never did is missing."""
+    ran = [Ran(name, START, START + 1, START + 2, 3) for name in ("a", "b", "b")]
+    found = steps.figures_of(ran, 3, START, (1.5, 0.5))
+
+    assert (2, 6, 1) == (found["wake_ups"], found["steps"], found["missing"])
+    assert (3, 1) == (found["steps_per_second"], found["wake_ups_per_second"])
+    assert (0.75, 0.25) == (found["worker_cores"], found["redis_cores"])
+
+
+def test_no_steps() -> None:
+    """A worker that ran nothing has no rate."""
+    found = steps.figures_of([], 3, START, (0.0, 0.0))
+
+    assert (3, 0) == (found["missing"], found["steps_per_second"])
 
 
 def test_lateness() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import burst, idle, ingest, lateness, memory, recovery
+from benchmarks import burst, idle, ingest, lateness, memory, recovery, steps, stock_arq
 from benchmarks.burst import Burst
 from benchmarks.lateness import PAGING, Part
 from benchmarks.stage.directory import directory_with
@@ -23,6 +23,44 @@ def test_lateness() -> None:
     assert (20, 20) == (found["stored_ms"]["count"], found["paged_ms"]["count"])
     assert 0 == found["pages_missing"] + found["pages_doubled"]
     assert 0 < found["decided_ms"]["p50"] < found["paged_ms"]["p50"]
+
+
+@pytest.mark.parametrize(
+    "name", ["one_worker", pytest.param("two_workers", marks=pytest.mark.long)]
+)
+def test_steps(name: str) -> None:
+    """Each incident wakes up once; what it runs until it waits again is counted."""
+    part = steps.PARTS[name]
+    with a_stage(directory_with(steps.POLICIES), part.fsync) as stage:
+        found = steps.measure_on(stage, part, FEW - 1)
+        pages = stage.pages.look()
+    waits_and_steps = (1 + 1) + (1 + 3) + (1 + 1)
+
+    assert FEW - 1 == found["wake_ups"]
+    assert (FEW - 1) // 3 * waits_and_steps == found["steps"]
+    assert 0 == found["missing"]
+    assert 0 < found["wake_ups_per_second"] < found["steps_per_second"]
+    assert [] == pages
+
+
+@pytest.mark.long
+def test_delivering() -> None:
+    """A worker that delivers sends a page for each incident whose step pages."""
+    with a_stage(directory_with(steps.POLICIES)) as stage:
+        part = steps.PARTS["one_worker_delivering"]
+        found = steps.measure_on(stage, part, FEW - 1)
+
+    assert 2 * (FEW - 1) // 3 == found["deliveries"]
+    assert 0 == found["deliveries_missing"]
+
+
+@pytest.mark.long
+def test_stock_arq() -> None:
+    """Stock arq runs its empty jobs, nearly all of them while they are counted."""
+    found = stock_arq.measure("everysec")
+
+    assert stock_arq.JOBS >= found["jobs"] > stock_arq.JOBS * 0.9
+    assert 0 < found["jobs_per_second"]
 
 
 def test_ingest() -> None:
