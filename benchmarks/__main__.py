@@ -82,7 +82,6 @@ def main(
     if name not in {*BENCHMARKS, *GROUPS}:
         typer.echo(f"there is no benchmark {name!r}: use {NAMES}", err=True)
         raise typer.Exit(2)
-    log_to_stderr()
     options = Options(seconds=seconds, seed=seed)
     chosen = [*GROUPS.get(name, [name])]
     measured = []
@@ -120,4 +119,6 @@ def _measured(name: str, options: Options, runs: int) -> Figures:
 
 
 if __name__ == "__main__":
+    # Here, not in `main`: a logger stays as it was first used, also in a test.
+    log_to_stderr()
     app()
