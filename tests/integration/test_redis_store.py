@@ -1,7 +1,7 @@
 """What only the store on Redis promises: parking, fences, scripts, nothing left over."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +12,7 @@ from engine.adapters.redis.client import Client, RefusedError
 from engine.adapters.redis.keys import TABLE, row_of
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.scripts import Name
-from engine.adapters.redis.store import RedisStore
+from engine.adapters.redis.store import EARLY_MAX, RedisStore
 from engine.core.events import DeliveryReported, Outcome
 from engine.core.incident import Status
 from engine.errors import UnreadableError
@@ -57,6 +57,38 @@ def shared(claimed: Claimed, name: str) -> str:
 async def write(on: OnRedis, key: str, field: str, value: bytes) -> None:
     """Write over one field."""
     await on.redis.hset(key, field, value)  # type: ignore[misc, arg-type]
+
+
+class TestEarly:
+    """What is not overdue yet is claimed in the order in which it is due."""
+
+    async def test_soonest(self, on: OnRedis) -> None:
+        """Of more than one claim takes, nothing is left that is due before the rest."""
+        ahead = timedelta(milliseconds=240)
+        dues: dict[str, datetime] = {}
+        for number in range(2 * EARLY_MAX):
+            due = START + ahead * number / (2 * EARLY_MAX) + SECOND
+            opened = await an_open_one(on, due, f"key-{number}")
+            dues[opened.incident_id] = due
+        await on.advance(SECOND - MILLISECOND)
+        claimed = await on.store.claim(Lane.DUE, START + SECOND + ahead)
+        taken = {one.incident_id for one in claimed}
+        left = dues.keys() - taken
+
+        assert EARLY_MAX * 0.9 <= len(taken) <= EARLY_MAX
+        assert max(dues[one] for one in taken) < min(dues[one] for one in left)
+
+    async def test_overdue(self, on: OnRedis) -> None:
+        """What is overdue comes first, and leaves what is not for the next claim."""
+        late = {
+            (await an_open_one(on, START, f"late-{number}")).incident_id
+            for number in range(10)
+        }
+        early = await an_open_one(on, START + SECOND, "early")
+        await on.advance(SECOND - MILLISECOND)
+        claimed = await on.store.claim(Lane.DUE, START + SECOND)
+
+        assert {*late, early.incident_id} == {one.incident_id for one in claimed}
 
 
 class TestUnreadable:
