@@ -1,7 +1,7 @@
 """The command line of the benchmarks."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -67,6 +67,9 @@ def main(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Repeats a run that draws by chance.")
     ] = None,
+    point: Annotated[
+        int | None, typer.Option(min=1, help="Of crashes: try this one alone.")
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Give the median of so many.")] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line each.")
@@ -82,7 +85,7 @@ def main(
     if name not in {*BENCHMARKS, *GROUPS}:
         typer.echo(f"there is no benchmark {name!r}: use {NAMES}", err=True)
         raise typer.Exit(2)
-    options = Options(seconds=seconds, seed=seed)
+    options = Options(seconds=seconds, seed=seed, point=point)
     chosen = [*GROUPS.get(name, [name])]
     measured = []
     for each in chosen:
@@ -112,10 +115,19 @@ def _measured(name: str, options: Options, runs: int) -> Figures:
         found.append(BENCHMARKS[name](options))
     figures = median_of(found)
     if BROKEN in figures:
-        # Of promises it is every run that counts.
-        figures[BROKEN] = [promise for run in found for promise in run[BROKEN]]
+        # Of promises it is every run that counts, each by the seed that repeats it.
+        figures |= {"seeds": [run.get("seed") for run in found]}
+        figures[BROKEN] = [_repeatable(*each) for each in _promises_of(found)]
 
     return {"name": name, "machine": machine(), "median_of": runs, **figures}
+
+
+def _promises_of(runs: Sequence[Figures]) -> list[tuple[object, str]]:
+    return [(run.get("seed"), promise) for run in runs for promise in run[BROKEN]]
+
+
+def _repeatable(seed: object, promise: str) -> str:
+    return promise if seed is None else f"seed {seed}: {promise}"
 
 
 if __name__ == "__main__":

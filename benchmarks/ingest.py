@@ -137,7 +137,7 @@ def figures_of(answers: Sequence[Answer], pages: Sequence[Page]) -> Figures:
         "refused": len(answers) - len(accepted),
         "missing": len(accepted.keys() - paged.keys()),
         "doubled": len(pages) - len(paged),
-        "requests_per_second": round(len(answers) / (last - first), 1),
+        "requests_per_second": round(len(accepted) / (last - first), 1),
         "from_sent_ms": _spread(page.at - one.sent for one, page in both),
         "from_accepted_ms": _spread(page.at - one.answered for one, page in both),
         "answered_ms": _spread(one.answered - one.sent for one in answers),

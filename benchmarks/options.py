@@ -14,10 +14,12 @@ class Options:
     Attributes:
         seconds: How long each part runs; None: as long as that benchmark needs.
         seed: What chance draws from; None: any, which the run then prints.
+        point: Which point of a crash run alone is tried; None: all of them.
     """
 
     seconds: float | None = None
     seed: int | None = None
+    point: int | None = None
 
     def seconds_or(self, usual: float) -> float:
         """Return how long each part runs, where nothing was said as long as usual."""

@@ -26,5 +26,10 @@ def at_least(wanted: float, measured: float, unit: str) -> Figures:
 
 
 def none_of(measured: int, what: str) -> Figures:
-    """Judge what must not be at all."""
-    return {"wanted": f"no {what}", "measured": measured, "met": measured == 0}
+    """Judge what must not be at all: not in any run, whatever most of them say."""
+    return {
+        "wanted": f"no {what}",
+        "measured": measured,
+        "met": measured == 0,
+        "of_all_runs": True,
+    }

@@ -9,6 +9,7 @@ import contextlib
 import io
 import logging
 import sys
+import threading
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
@@ -79,17 +80,22 @@ class _Lines:
 
     A decision is one line, and a batch has hundreds: a call of the system for each of
     them would cost more than making it. What went wrong is written at once, with all
-    that was said before; so is everything where no event loop runs.
+    that was said before; so is everything where no event loop runs. Lines of libraries
+    that log in the standard way do not wait for these.
     """
 
     def __init__(self, sink: "_Sink") -> None:
         self._sink = sink
         self._waiting: list[str] = []
+        # Threads log too: whoever watches the embedded Redis is one.
+        self._lock = threading.Lock()
 
     def msg(self, line: str) -> None:
         """Write a line at the end of this turn."""
-        self._waiting.append(line)
-        if len(self._waiting) > 1:
+        with self._lock:
+            self._waiting.append(line)
+            is_first = len(self._waiting) == 1
+        if not is_first:
             return
         try:
             asyncio.get_running_loop().call_soon(self._write)
@@ -98,17 +104,19 @@ class _Lines:
 
     def now(self, line: str) -> None:
         """Write a line at once."""
-        self._waiting.append(line)
+        with self._lock:
+            self._waiting.append(line)
         self._write()
 
     debug = info = msg
     warning = error = critical = exception = log = now
 
     def _write(self) -> None:
-        lines, self._waiting = self._waiting, []
-        if lines:
-            self._sink.write("\n".join(lines) + "\n")
-            self._sink.flush()
+        with self._lock:
+            lines, self._waiting = self._waiting, []
+            if lines:
+                self._sink.write("\n".join(lines) + "\n")
+                self._sink.flush()
 
 
 class _Sink(io.TextIOBase):

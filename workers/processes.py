@@ -23,7 +23,8 @@ from workers.settings import Settings
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 0.5
-# The collector's thresholds, of three generations; Python's own are 700, 10, 10.
+# The collector's thresholds, of three generations; Python's own are 700, 10, 10. It
+# then looks through some 10 ms worth of values at most.
 COLLECTED = (10_000, 10, 20)
 
 First = Callable[[Installation], Awaitable[None]]

@@ -6,7 +6,7 @@ and every call that web and worker make of a port is counted, by its name: claim
 commits, look-ups, turns, sends, reports, the directory. Then, for each call and on both
 sides of it, just before and just after, an alert goes its way with a process that kills
 itself there (SIGKILL); another one is started at once. What has to come of it is said
-in promises.py. `--seed 17` takes point 17 alone.
+in promises.py. `--point 17` takes point 17 alone.
 
 Several alerts go their ways at once, each in a database of its own of one Redis, with
 processes of their own. How often a process polls is chance: a point such as "the ninth
@@ -73,14 +73,14 @@ class Tried:
 
 
 def measure(options: Options) -> Figures:
-    """Try every point, or the one that the seed names; say what was broken."""
+    """Try every point, or the one that is named; say what was broken."""
     began = time.monotonic()
     with crashing_ground() as ground:
         plain = ground.walk()
         points = points_of(plain.moments)
-        wanted = [one for one in points if options.seed in {None, one.number}]
+        wanted = [one for one in points if options.point in {None, one.number}]
         if not wanted:
-            message = f"--seed: there are points 1 to {len(points)}"
+            message = f"--point: there are points 1 to {len(points)}"
             raise typer.BadParameter(message)
         tried = list(ground.tried(wanted, plain))
 
@@ -104,7 +104,7 @@ def problems(tried: Iterable[Tried]) -> list[str]:
     was not tried.
     """
     return [
-        f"{one.point} (--seed {one.point.number}): {promise}"
+        f"{one.point} (--point {one.point.number}): {promise}"
         for one in tried
         for promise in (*one.broken, *_never_met(one))
     ]

@@ -71,7 +71,7 @@ class Report:
             "seconds": self.seconds,
             "requests": dict(Counter(request.kind for request in self.plan)),
             "incidents": len(ledger.statuses),
-            "steps": _steps(ledger),
+            "steps_at_least": _steps(ledger),
             "pages": {
                 "owed": len(ledger.owed),
                 "received": len(ledger.pages),

@@ -57,6 +57,14 @@ def test_none_of() -> None:
     assert not none_of(1, "page lost")["met"]
 
 
+def test_lost_in_one_run() -> None:
+    """What was lost in one run of three is lost, whatever the two others say."""
+    runs = [{"targets": {"lost": none_of(lost, "page lost")}} for lost in (0, 1, 0)]
+    judged = median_of(runs)["targets"]["lost"]
+
+    assert (1, False) == (judged["measured"], judged["met"])
+
+
 def test_median() -> None:
     """Of each figure the one in the middle counts, with how it was judged then."""
     runs = [

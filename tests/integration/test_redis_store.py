@@ -78,6 +78,17 @@ class TestEarly:
         assert EARLY_MAX * 0.9 <= len(taken) <= EARLY_MAX
         assert max(dues[one] for one in taken) < min(dues[one] for one in left)
 
+    async def test_all_at_once(self, on: OnRedis) -> None:
+        """Many that are due in one instant are claimed before it: nobody else is woken."""
+        due = START + SECOND
+        for number in range(EARLY_MAX + 10):
+            await an_open_one(on, due, f"key-{number}")
+        await on.advance(SECOND - 100 * MILLISECOND)
+        claimed = await on.store.claim(Lane.DUE, due + 150 * MILLISECOND)
+
+        assert EARLY_MAX <= len(claimed)
+        assert {due} == {one.due for one in claimed}
+
     async def test_overdue(self, on: OnRedis) -> None:
         """What is overdue comes first, and leaves what is not for the next claim."""
         late = {

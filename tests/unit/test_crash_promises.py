@@ -162,7 +162,7 @@ def test_never_met() -> None:
 
     [problem] = problems(tried)
 
-    assert problem.startswith("point 7, after store.commit 2 of worker (--seed 7): ")
+    assert problem.startswith("point 7, after store.commit 2 of worker (--point 7): ")
     assert problem.endswith("no process came there in 3 tries")
 
 

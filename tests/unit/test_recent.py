@@ -41,7 +41,7 @@ def test_newer() -> None:
 
 
 def test_bounded() -> None:
-    """Who has not been heard of for longest makes room."""
+    """What was stored the longest ago makes room."""
     recent = RecentIncidents(kept_max=2)
     for name in ("a", "b", "a", "c"):
         recent.keep("1-0", changed(INCIDENT, id=name))

@@ -1,4 +1,4 @@
-"""Recent incidents: what this process has read or written last, not to be read again."""
+"""Recent incidents: what this process has stored last is not decoded again."""
 
 from engine.core.changing import changed
 from engine.core.incident import Incident
@@ -28,7 +28,7 @@ class RecentIncidents:
         return known[1] if known is not None and known[0] == revision else None
 
     def keep(self, revision: str, incident: Incident) -> None:
-        """Keep what is stored; who has not been heard of for longest makes room."""
+        """Keep what is stored; what was stored the longest ago makes room."""
         known = self._known
         known.pop(incident.id, None)
         if len(known) >= self._kept_max:

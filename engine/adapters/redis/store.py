@@ -31,7 +31,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 LEASE_MS = 2_000
 CLAIM_MAX, CLAIM_SHARD_MAX = 256, 64
-# Of those that are not overdue fewer: while they are read, nothing else is decided.
+# Ahead of their time about so many, which takes some 5 ms: while they are read, nothing
+# else is decided. With all 256 that was 35 ms, at 2,000 due a second.
 EARLY_MAX = 96
 MAIL_MAX, MAIL_CLAIM_MAX = 200, 2_000
 # What `release` is told: no pause, one that doubles each time, one for newer state.

@@ -1,7 +1,7 @@
 -- Take incidents that are due, over all shards of this primary, for a lease.
 -- lane, up to when (ms; 0 is now), lease ms, per shard at most, in all at most,
--- first shard, number of shards, mail an incident at most, mail in all at most, how many
--- that are not overdue at most
+-- first shard, number of shards, mail an incident at most, mail in all at most, for how
+-- many that are not overdue it reaches ahead
 local lane, limit, lease = ARGV[1], whole(ARGV[2]), whole(ARGV[3])
 local shard_max, left = whole(ARGV[4]), whole(ARGV[5])
 local first, shards = whole(ARGV[6]), whole(ARGV[7])
@@ -19,13 +19,25 @@ local function due_by(time)
   return count
 end
 
+local function first_after(time, latest)
+  local first = latest
+  for shard = 0, shards - 1 do
+    local head = redis.call('ZRANGEBYSCORE', prefix_of(shard) .. lane, '(' .. time, latest,
+      'WITHSCORES', 'LIMIT', 0, 1)
+    if head[2] then first = math.min(first, tonumber(head[2])) end
+  end
+  return first
+end
+
 -- What is more than it may take is claimed less far ahead: whoever holds the next
--- quarter of a second of some shards would be late in all others.
+-- quarter of a second of some shards would be late in all others. But as far as the next
+-- one that is due: its bucket has no other wake-up than this one.
 if limit > at then
   local overdue, due = due_by(at), due_by(limit)
   local early = math.max(0, math.min(early_max, left - overdue))
   if due - overdue > early then
-    limit = at + math.floor((limit - at) * early / (due - overdue))
+    local nearer = at + math.floor((limit - at) * early / (due - overdue))
+    limit = math.max(nearer, early > 0 and first_after(at, limit) or at)
   end
 end
 
