@@ -4,9 +4,12 @@ Memory: what an open incident takes of Redis, and a worker of the machine.
 10,000 incidents of one alert each walk a typical policy of four steps to its end, in
 virtual time, by the product's engine, couriers and store on a real Redis: notify,
 wait, notify, wait, where each person has a push at once and a text message two minutes
-later, and nobody answers. They stay open, exhausted, with all of their history.
+later, and nobody answers. They stay open, exhausted, with all of their history. Then
+the upkeep packs it, as it does with that of any incident that rests for a minute.
+
 `bytes_per_incident` is by how much `used_memory` has grown, all keys and all that Redis
-needs to keep them included, over their number.
+needs to keep them included, over their number. `bytes_unpacked` is the same before
+the upkeep came round: the most that it takes.
 
 `bytes_by_kind` is what MEMORY USAGE says of the keys of each kind: it leaves out the
 tables that find them. The raw payloads of senders are not kept; what is of them, an
@@ -104,9 +107,12 @@ def measure_on(
     stage.set_fsync(NEVER_SAVED)
     walk = partial(_walk, stage, at)
     anyio.run(walk, [f"first-{n}" for n in range(FIRST)])
+    anyio.run(_pack, stage, at + timedelta(hours=1))
     before = _used(stage)
     names = [f"incident-{number}" for number in range(incidents)]
     sent = anyio.run(walk, names, backend_options={"use_uvloop": True})
+    unpacked = _used(stage) - before
+    packed = anyio.run(_pack, stage, at + timedelta(hours=1))
     grown = _used(stage) - before
     kinds, events = _by_kind(stage, incidents + FIRST)
     stage.set_fsync(stage.appendfsync)
@@ -117,6 +123,8 @@ def measure_on(
         "incidents": incidents,
         "pages_missing": incidents * PAGES_EACH - sent,
         "history_entries": events,
+        "histories_packed": packed,
+        "bytes_unpacked": round(unpacked / incidents),
         "bytes_per_incident": round(grown / incidents),
         "bytes_by_kind": kinds,
         "worker_mib": resident_mebibytes(worker.process.pid),
@@ -139,6 +147,14 @@ async def _walk(stage: Stage, at: datetime, names: list[str]) -> int:
                 told(len(names) * (number + 1), len(names) * parts)
 
         return process.sent
+
+
+async def _pack(stage: Stage, at: datetime) -> int:
+    """Do at a time what the upkeep does, and count it."""
+    async with a_virtual_process(
+        stage.server.url, typical_directory(), (PUSH, SMS), at
+    ) as process:
+        return await process.pack()
 
 
 async def _jump(process: VirtualProcess, jump: timedelta) -> None:
@@ -170,8 +186,8 @@ def _by_kind(stage: Stage, incidents: int) -> tuple[dict[str, int], float]:
             for name, size in zip(part, asked.execute(), strict=True):
                 row = row_of(name.decode())
                 found[row.pattern if row else "another"] += size
-        for name in client.scan_iter(match="{rung:*}:h:*", count=KEYS_AT_ONCE):
-            entries += client.llen(name)
+        for name in client.scan_iter(match="{rung:*}:i:*", count=KEYS_AT_ONCE):
+            entries += int(client.hget(name, "n"))
 
     return (
         {kind: round(size / incidents) for kind, size in found.most_common()},

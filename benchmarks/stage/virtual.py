@@ -16,6 +16,7 @@ from engine.adapters.redis.client import Client
 from engine.adapters.redis.last_known import RedisLastKnown
 from engine.adapters.redis.mailbox import RedisMailbox
 from engine.adapters.redis.outbox import RedisOutbox
+from engine.adapters.redis.packing import Packing
 from engine.adapters.redis.store import RedisStore
 from engine.adapters.redis.turns import RedisTurns
 from engine.directory import Directory
@@ -38,6 +39,7 @@ class VirtualProcess:
     engine: Engine
     couriers: Couriers
     channels: dict[str, MemoryChannel]
+    packing: Packing
 
     @property
     def sent(self) -> int:
@@ -49,6 +51,14 @@ class VirtualProcess:
         await self.advance(TICK)
         await self.engine.ingest(alerts)
         await self.go_on()
+
+    async def pack(self) -> int:
+        """Pack what the upkeep would, and count it."""
+        count = 0
+        while packed := await self.packing.pack():
+            count += packed
+
+        return count
 
     async def advance(self, by: timedelta) -> None:
         """Let time pass, and do nothing."""
@@ -119,4 +129,6 @@ def _wired(
         slots=SLOTS,
     )
 
-    return VirtualProcess(redis, clock, engine, couriers, taken)
+    packing = Packing(client, shards=shards)
+
+    return VirtualProcess(redis, clock, engine, couriers, taken, packing)

@@ -91,9 +91,11 @@ class WrittenIncident(NamedTuple):
     fields: Mapping[str, Any]
 
 
-def encode_incident(incident: Incident) -> bytes:
+def encode_incident(incident: Incident, *, deflated: bool = False) -> bytes:
     """Write an incident, without its alerts and with only the hash of its snapshot."""
-    return _plain({**INCIDENT.write(incident), SNAPSHOT: incident.snapshot.hash})
+    written = {**INCIDENT.write(incident), SNAPSHOT: incident.snapshot.hash}
+
+    return _packed(written) if deflated else _plain(written)
 
 
 def read_incident(data: bytes) -> WrittenIncident:
@@ -251,9 +253,11 @@ def decode_record(data: bytes) -> AlertRecord:
     return _shaped("alert", RECORD, data)
 
 
-def encode_summary(summary: Summary) -> bytes:
+def encode_summary(summary: Summary, *, deflated: bool = False) -> bytes:
     """Write what a list shows of an incident."""
-    return _plain(SUMMARY.write(summary))
+    written = SUMMARY.write(summary)
+
+    return _deflated(orjson.dumps(written)) if deflated else _plain(written)
 
 
 def decode_summary(data: bytes) -> Summary:

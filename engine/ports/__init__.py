@@ -48,6 +48,7 @@ from engine.ports.people import (
 )
 from engine.ports.rejected import RejectedEvent, RejectedEvents
 from engine.ports.store import (
+    REST,
     Claimed,
     Commit,
     Entry,
@@ -62,6 +63,7 @@ from engine.ports.timers import Timers, Wake
 from engine.ports.upkeep import Audited, Heartbeat, Purged, Repair, Upkeep
 
 __all__ = [
+    "REST",
     "UNMEASURED",
     "Answer",
     "Audited",

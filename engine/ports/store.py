@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, Self
 
@@ -24,6 +24,10 @@ class Lane(StrEnum):
 
     DUE = "due"
     MAIL = "mail"
+
+
+# Kept small from then on. To pack a history takes as long as a few decisions.
+REST = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,13 @@ class Commit:
             and after.resolved_by is not None
             and after.firing_count > 0
         )
+
+    @property
+    def rests(self) -> bool:
+        """Whether it will not move by itself for ten minutes, if it ever does."""
+        due = self.incident.next_due
+
+        return due is None or due - self.claimed.claimed_at >= REST
 
 
 class Stored(StrEnum):

@@ -84,7 +84,7 @@ class Upkeep(Protocol):
 
     async def pack(self) -> int:
         """
-        Pack the histories of some incidents closed a minute ago or earlier.
+        Pack the histories of some incidents at rest, or closed, for a minute or longer.
 
         Nobody who reads or goes on with one sees a difference.
 

@@ -86,7 +86,10 @@ def test_memory() -> None:
 
     assert 0 == found["pages_missing"]
     assert 10 < found["history_entries"] < 20
-    assert kinds["{rung:<s>}:h:*"] + kinds["{rung:<s>}:i:*"] > 1_000
+    assert FEW == found["histories_packed"]
+    assert "{rung:<s>}:h:*" not in kinds
+    assert found["bytes_per_incident"] < found["bytes_unpacked"]
+    assert kinds["{rung:<s>}:i:*"] > 1_000
     assert found["bytes_per_incident"] > kinds["{rung:<s>}:i:*"]
     assert "another" not in kinds
     assert not {name for name in kinds if ":out:" in name or ":m:" in name}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,7 +10,7 @@ from engine.core.events import Outcome
 from engine.core.incident import Status
 from engine.core.reasons import Reason
 from engine.errors import UnknownIncidentError
-from engine.ports import Claimed, Lane, Posting, Repair, Stored
+from engine.ports import REST, Claimed, Lane, Posting, Repair, Stored
 from tests.contract.backends import Backend
 from tests.contract.making import (
     MILLISECOND,
@@ -24,6 +24,7 @@ from tests.contract.making import (
     an_open_one,
     done,
     resolved,
+    walks,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -215,7 +216,7 @@ class TestPack:
 
     async def test_when(self, backend: Backend) -> None:
         """The history of a closed incident is packed once, a minute after its last."""
-        await an_open_one(backend, key="open")
+        await an_open_one(backend, IN_A_MINUTE, key="open")
         await closed_one(backend)
         at_once = await packed(backend)
         await backend.advance(MINUTE - MILLISECOND)
@@ -225,6 +226,33 @@ class TestPack:
         assert [0, 0] == [at_once, early]
         assert 1 == await packed(backend)
         assert 0 == await packed(backend)
+
+    @pytest.mark.parametrize(
+        ("due", "count"),
+        [(START + REST - MILLISECOND, 0), (START + REST, 1), (None, 1)],
+    )
+    async def test_at_rest(
+        self, backend: Backend, due: datetime | None, count: int
+    ) -> None:
+        """So is that of an open one with nothing due for ten minutes; then it goes on."""
+        opened = await an_open_one(backend, due)
+        assert opened.incident
+        await backend.advance(MINUTE)
+        first = await packed(backend)
+        loaded = await backend.store.load(opened.incident_id)
+        line = an_entry(START + SECOND, Reason.LATE)
+        moved = replace(opened.incident, walks=walks(START + 2 * MINUTE))
+        await done(backend, a_commit(loaded, moved, history=(line,)))
+        await backend.advance(MINUTE)
+        [claimed] = await backend.store.claim(Lane.DUE)
+
+        assert count == first
+        assert opened.incident == loaded.incident
+        assert [an_entry(), line] == list(
+            await backend.reader.history(opened.incident_id)
+        )
+        assert (moved, 2) == (claimed.incident, claimed.history_count)
+        assert not await packed(backend)
 
     async def test_reading(self, backend: Backend) -> None:
         """It reads the same before and after."""
@@ -255,7 +283,9 @@ class TestPack:
             assert len(expected) == loaded.history_count
             line = an_entry(START + number * SECOND, Reason.LATE)
             is_open = number in {2, 3}
-            after = before.incident if is_open else resolved(before.incident)
+            soon = walks(backend.clock.now() + 2 * MINUTE)
+            moving = replace(before.incident, walks=soon)
+            after = moving if is_open else resolved(before.incident)
             await done(backend, a_commit(loaded, after, history=(line,)))
             expected.append(line)
 

@@ -130,6 +130,29 @@ class TestUnreadable:
         assert (bad.incident_id, 1) == (again.incident_id, again.failures)
         assert b"2" == await on.redis.hget(part(bad, "i"), "f")  # type: ignore[misc]
 
+    async def test_at_rest(self, on: OnRedis) -> None:
+        """An incident that was parked and is at rest has no field that says nothing."""
+        opened = await an_open_one(on, START)
+        [claimed] = await on.store.claim(Lane.DUE)
+        await on.store.release([claimed], park=True)
+        moving = await on.redis.hkeys(part(opened, "i"))  # type: ignore[misc]
+        assert claimed.incident
+        await done(on, a_commit(opened, replace(claimed.incident, walks=())))
+        resting = await on.redis.hgetall(part(opened, "i"))  # type: ignore[misc]
+
+        assert {b"d", b"f"} == set(moving) - set(resting)
+        assert {b"v", b"s", b"y", b"n", b"sn", b"p", b"q"} == set(resting)
+        assert resting[b"s"].startswith(b"1")
+        assert resting[b"y"].startswith(b"1z")
+
+    async def test_parked_without_mail(self, on: OnRedis) -> None:
+        """One that never had mail and is not due is put aside like any other."""
+        opened = await an_open_one(on)
+        await on.redis.hdel(part(opened, "i"), "q", "p")  # type: ignore[misc]
+        await on.store.release([opened], park=True)
+
+        assert b"1" == await on.redis.hget(part(opened, "i"), "f")  # type: ignore[misc]
+
     async def test_newer(self, on: OnRedis) -> None:
         """What a newer version wrote waits 5 s for it, and is not counted."""
         await an_open_one(on, START)

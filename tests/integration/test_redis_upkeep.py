@@ -36,6 +36,7 @@ from tests.contract.making import (
     claimed_by_mail,
     done,
     resolved,
+    walks,
 )
 from tests.contract.test_upkeep import MINUTE, audited, closed_one, packed, purged
 from tests.support.redis_backends import SCRIPTS, SHARDS, OnRedis, upkeep_on
@@ -341,11 +342,12 @@ class TestPurge:
 
     async def test_never_an_open_one(self, on: OnRedis) -> None:
         """What its state says counts, not an index: it waits behind all the others."""
-        opened = await an_open_one(on)
+        opened = await an_open_one(on, START + MINUTE)
         reopened = await closed_one(on, "reopened")
         closed = await on.store.load(reopened.incident_id)
         assert reopened.incident
-        await done(on, a_commit(closed, reopened.incident))
+        moving = replace(reopened.incident, walks=walks(START + MINUTE))
+        await done(on, a_commit(closed, moving))
         for one in (opened, reopened):
             assert await on.redis.zscore(shared(one, "over"), one.incident_id) is None
             assert await on.redis.zscore(shared(one, "pack"), one.incident_id) is None
@@ -475,7 +477,8 @@ class TestPack:
         await on.advance(MINUTE)
         loaded = await on.store.load(closed.incident_id)
         assert closed.incident
-        after = closed.incident if reopens else resolved(closed.incident)
+        moving = replace(closed.incident, walks=walks(START + 5 * MINUTE))
+        after = moving if reopens else resolved(closed.incident)
 
         async def move() -> None:
             await done(on, a_commit(loaded, after))

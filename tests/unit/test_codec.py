@@ -162,12 +162,18 @@ def test_routed(routed: Routed) -> None:
     assert routed == decode_mail(encode_mail(routed))
 
 
-@given(values(Incident), values(Mapping[str, AlertRecord]))
+@given(
+    incident=values(Incident),
+    alerts=values(Mapping[str, AlertRecord]),
+    deflated=st.booleans(),
+)
 @unhurried
-def test_incident(incident: Incident, alerts: dict[str, AlertRecord]) -> None:
+def test_incident(
+    incident: Incident, alerts: dict[str, AlertRecord], *, deflated: bool
+) -> None:
     """An incident is read as it was written; snapshot and alerts are kept apart."""
     whole = replace(incident, alerts=alerts)
-    written = encode_incident(whole)
+    written = encode_incident(whole, deflated=deflated)
 
     assert whole == decode_incident(written, PLAIN, alerts)
     assert PLAIN.hash == read_incident(written).snapshot
@@ -187,6 +193,7 @@ def test_small_things(send: Send, record: AlertRecord, summary: Summary) -> None
     assert send == decode_send(encode_send(send))
     assert record == decode_record(encode_record(record))
     assert summary == decode_summary(encode_summary(summary))
+    assert summary == decode_summary(encode_summary(summary, deflated=True))
 
 
 def test_defaults_take_no_room() -> None:

@@ -319,12 +319,12 @@ class MemoryStore:
 
     def _note_close(self, kept: Kept, commit: Commit) -> None:
         """Note since when it is closed, and since when its history could be packed."""
-        now = self._clock.now()
-        if commit.incident.status.is_open:
+        now, is_open = self._clock.now(), commit.incident.status.is_open
+        if is_open and kept.closed_at:
             kept.closed_at = kept.unpacked_at = None
-            return
-        kept.closed_at = kept.closed_at or now
-        if commit.history:
+        if not is_open:
+            kept.closed_at = kept.closed_at or now
+        if commit.history and (commit.rests or not is_open):
             kept.unpacked_at = now
 
     def _note_key(self, commit: Commit, key: tuple[str, str]) -> None:

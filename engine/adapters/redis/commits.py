@@ -36,7 +36,7 @@ def commit_arguments(
     incident, claimed = commit.incident, commit.claimed
     snapshot = incident.snapshot
     known = claimed.incident.snapshot.hash if claimed.incident else None
-    due = incident.next_due
+    due, rests = incident.next_due, commit.rests
 
     return [
         keys.prefix_of(incident.id),
@@ -47,8 +47,8 @@ def commit_arguments(
         keys.hash_of(incident.integration, incident.key),
         _index(commit),
         to_number(incident.id),
-        encode_incident(incident),
-        encode_summary(Summary.of(incident)),
+        encode_incident(incident, deflated=rests),
+        encode_summary(Summary.of(incident), deflated=rests),
         milliseconds(due) if due else "",
         commit.read_up_to,
         commit.repeats,
@@ -57,6 +57,7 @@ def commit_arguments(
         int(commit.leaves_firing),
         keys.OCCURRENCE_SECONDS,
         keys.team_index(incident.team),
+        int(rests),
         *_lists(commit),
         *_follow_ups(commit, nonce),
     ]

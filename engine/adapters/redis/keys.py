@@ -118,7 +118,10 @@ TABLE = (
     _row("{rung:<s>}:teamless", "zset", "until purged", "those of the default team"),
     _row("{rung:<s>}:over", "zset", "until purged", "when each of them was closed"),
     _row(
-        "{rung:<s>}:pack", "zset", "until packed", "closed incidents, history unpacked"
+        "{rung:<s>}:pack",
+        "zset",
+        "until packed",
+        "incidents at rest or closed, history unpacked",
     ),
     _row("{rung:<s>}:snap", "hash", "while in use", "policy snapshots by hash"),
     _row(

@@ -1,4 +1,4 @@
-"""Packing: the history of an incident that is over becomes one small blob."""
+"""Packing: the history of an incident that rests or is over becomes a small blob."""
 
 import structlog
 

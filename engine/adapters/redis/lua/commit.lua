@@ -3,20 +3,21 @@
 -- hash of the key, index it moves to ('', open, closed), id as number, state, summary,
 -- next due or '', mail read up to, repeats, snapshot hash if it is another than before,
 -- its body or '', whether somebody closes it while it fires (1 or 0), seconds to
--- remember an occurrence, index of its team, then five lists, each after its length:
+-- remember an occurrence, index of its team, whether it is at rest (1 or 0), then five
+-- lists, each after its length:
 -- history, sends (entry, tray, due, body), withdrawals (entry), alerts (fingerprint,
 -- record), occurrences, mail that opens the next incident of the key, ids for that one,
 -- of which the first free one is taken
 local prefix, id, expected, revision, not_before, key, index = unpack(ARGV, 1, 7)
 local number, state, summary, due = unpack(ARGV, 8, 11)
-local read, repeats, snapshot, body, leaves, remember, team = unpack(ARGV, 12, 18)
+local read, repeats, snapshot, body, leaves, remember, team, rests = unpack(ARGV, 12, 19)
 local incident, mailbox = prefix .. 'i:' .. id, prefix .. 'm:' .. id
 not_before, read, repeats = whole(not_before), whole(read), whole(repeats)
 whole(number)
 whole(remember)
 if due ~= '' then whole(due) end
 
-local position = 19
+local position = 20
 local function list(width)
   local length = whole(ARGV[position]) * width
   local items = {}
@@ -31,7 +32,7 @@ if position ~= #ARGV + 1 then error('the lists do not add up') end
 for item = 3, #sends, 4 do whole(sends[item]) end
 
 local at = now()
-local stored = redis.call('HMGET', incident, 'v', 'q', 'p', 'n', 'sn', 'zn')
+local stored = redis.call('HMGET', incident, 'v', 'q', 'p', 'n', 'sn', 'zn', 'f')
 local opens, closes = expected == '', index == 'closed'
 local sent, known = tonumber(stored[2] or 0), tonumber(stored[4] or 0)
 read = math.max(read, tonumber(stored[3] or 0))
@@ -142,8 +143,8 @@ if index ~= '' then
     redis.call('ZREM', prefix .. 'pack', id)
   end
 end
--- What is said after the close is packed too, once nothing more has come for a while.
-if #events > 0 and redis.call('ZSCORE', prefix .. 'over', id) then
+-- Packed once nothing more has come for a while; what is said after the close, too.
+if #events > 0 and (rests == '1' or redis.call('ZSCORE', prefix .. 'over', id)) then
   redis.call('ZADD', prefix .. 'pack', at, id)
 end
 if reopens then redis.call('SET', prefix .. 'k:' .. key, id) end
@@ -164,14 +165,18 @@ else
   redis.call('ZADD', prefix .. 'due', due, id)
 end
 local fields = {'v', revision, 's', state, 'd', due, 'y', summary, 'n', known + #events,
-  'p', read, 'f', 0}
+  'p', read}
 -- With the state, since a purge goes by them: whether it is closed, and its team.
-if index ~= '' then
+if closes or reopens then
   for _, field in ipairs({'c', closes and at or '', 't', team}) do
     fields[#fields + 1] = field
   end
 end
 redis.call('HSET', incident, unpack(fields))
+-- A field takes 60 bytes, also an empty one. Removed only after the state is written:
+-- cut off before it, the audit finds by `d` when the old state was due.
+if due == '' then redis.call('HDEL', incident, 'd') end
+if stored[7] then redis.call('HDEL', incident, 'f') end
 if repeats > 0 then redis.call('HINCRBY', incident, 'r', repeats) end
 if sent > read then
   redis.call('ZADD', prefix .. 'mail', at, id)

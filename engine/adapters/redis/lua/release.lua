@@ -3,11 +3,11 @@
 local prefix, id = unpack(ARGV, 1, 2)
 local pause, pause_max = whole(ARGV[3]), whole(ARGV[4])
 local incident = prefix .. 'i:' .. id
-local fields = redis.call('HMGET', incident, 'd', 'q', 'p', 'f')
+local fields = redis.call('HMGET', incident, 'd', 'q', 'p', 'v')
 local due, has_mail = fields[1], tonumber(fields[2] or 0) > tonumber(fields[3] or 0)
 local at = now()
 
-if pause ~= 0 and (fields[1] or fields[2]) then
+if pause ~= 0 and (fields[4] or fields[2]) then
   if pause < 0 then
     local failures = redis.call('HINCRBY', incident, 'f', 1)
     pause = math.min(pause_max, 1000 * 2 ^ math.min(failures, 16))
