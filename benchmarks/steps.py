@@ -72,12 +72,13 @@ BY_NIGHT: Step = {
     "window": {"from": "03:00", "to": "03:01", "zone": "Europe/Prague"},
     "outcome": {"verb": "stop"},
 }
-WAIT_STEP: Step = {"kind": "wait", "duration": "1d"}
+FIRST: Step = {"kind": "wait", "duration": "1d"}
+NEXT: Step = {"kind": "wait", "duration": "5m"}
 # What comes after the first wait, up to the next one. A third of them on each.
 POLICIES: Mapping[str, Steps] = {
-    "escalation": [WAIT_STEP, _notify("primary"), WAIT_STEP],
-    "branches": [WAIT_STEP, BY_SEVERITY, BY_NIGHT, _notify("secondary"), WAIT_STEP],
-    "instructions": [WAIT_STEP, INSTRUCTIONS, WAIT_STEP, _notify("manager")],
+    "escalation": [FIRST, _notify("primary"), NEXT, _notify("secondary")],
+    "branches": [FIRST, BY_SEVERITY, BY_NIGHT, _notify("secondary"), NEXT, BY_SEVERITY],
+    "instructions": [FIRST, INSTRUCTIONS, NEXT, _notify("manager")],
 }
 
 
