@@ -10,8 +10,9 @@ may connect again.
 
 That is run twice. With RUNG_REPLICAS=1 nothing that was answered 202 may be lost: not
 one page, not one incident. With RUNG_REPLICAS=0 what was answered within the last
-second is gone; it is counted. What is not measured: a network that loses or delays
-packets, machines that die with all that is on them, a primary that lives on alone.
+second is gone; it is counted. Either way, a page that is sent again has the same key.
+What is not measured: a network that loses or delays packets, machines that die with all
+that is on them, a primary that lives on alone.
 
 The time until alerts are answered again holds for Sentinels that notice a dead primary
 after half a second, on one machine; that setting is part of it.
@@ -89,6 +90,8 @@ def broken(with_wait: Account, without: Account) -> Iterator[str]:
     for account in (with_wait, without):
         if account.unanswered:
             yield f"{account.unanswered} alerts were never answered 202"
+        if account.paged_anew:
+            yield f"paged again under another key: {account.paged_anew}"
         if account.paged_again_seconds is None:
             yield "nobody was paged for an alert that came after the kill"
 

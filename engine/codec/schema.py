@@ -116,6 +116,8 @@ WALK = Shape(
     awaited="x",
     unreached="u",
     has_reached="h",
+    late_by="lb",
+    round_late_by="rl",
 )
 PAGE = Shape(
     Page,
@@ -145,11 +147,12 @@ CALL = Shape(
     urgency="u",
     channels="c",
     step="s",
+    late_by="lb",
 )
 CHECKLIST = Shape(
     Checklist, id="i", source="s", text="x", every="e", due="d", order="o"
 )
-RESTART = Shape(Restart, generation="g", due="d", order="o", at="a")
+RESTART = Shape(Restart, generation="g", due="d", order="o", at="a", late_by="lb")
 INCIDENT = Shape(
     Incident,
     (WALK, PAGE, LAST_ROUND, CALL, CHECKLIST, RESTART),

@@ -31,12 +31,13 @@ from engine.core.walk import (
     keep_walk,
     last_round_of,
     ref_of,
+    should_have_run,
     start_walk,
     step_of,
     walk_of,
 )
 from policies.policy import Snapshot
-from policies.steps import Each, NotifyStep
+from policies.steps import NO_TIME, Each, NotifyStep
 
 
 def resolve_targets(
@@ -50,10 +51,8 @@ def resolve_targets(
     call = asking_call(incident, event.walk, event.generation)
     if walk is None and call is None:
         return Decision(incident=incident, reason=Reason.STALE)
-    entered = walk.entered if walk else 0
-    incident = _with_policies(
-        incident, event.policies, event.snapshot, snapshot, at, entered
-    )
+    incident = _with_snapshot(incident, event.snapshot, snapshot)
+    incident = _with_policies(incident, event.policies, walk or call, at)
     if call is not None:
         has_more = bool(event.policies)
         return _answer_call(incident, call, event.responders, at, has_more=has_more)
@@ -86,13 +85,13 @@ def take_turn(incident: Incident, event: TurnTaken, at: datetime) -> Decision:
 
 
 def name_policy(
-    incident: Incident, event: PolicyNamed, snapshot: Snapshot | None, at: datetime
+    incident: Incident, event: PolicyNamed, snapshot: Snapshot | None
 ) -> Decision:
     """Let the policy that metadata names take over."""
     walk = asking_walk(incident, event.walk, event.generation)
     if walk is None or walk.asked_at is None:
         return Decision(incident=incident, reason=Reason.STALE)
-    known = _with_policies(incident, (), event.snapshot, snapshot, at)
+    known = _with_snapshot(incident, event.snapshot, snapshot)
 
     return branch_to(known, walk, event.policy, walk.asked_at)
 
@@ -162,7 +161,7 @@ def _page(
         walk=walk.id,
         name=name_of(incident, walk),
         urgency=step.urgency,
-        step_due=ran_at,
+        step_due=should_have_run(known, ran_at),
         next_step_due=moved.due if moved else None,
         caused_by_timer=ran_at > incident.opened_at,
     )
@@ -228,6 +227,7 @@ def _answer_call(
         due=call.asked_at + LOOK_AGAIN_EVERY,
         asked_at=None,
         recalls=0,
+        late_by=NO_TIME,
     )
     request = _request_of(incident, call, call.asked_at)
     incident = put_call(incident, call, later if is_again else None)
@@ -247,24 +247,34 @@ def _request_of(incident: Incident, call: Call, asked_at: datetime) -> PageReque
         walk=call.id,
         name=f"{call.id}.{call.generation}.1.{incident.start}",
         urgency=call.urgency,
-        step_due=asked_at,
+        step_due=asked_at - call.late_by,
         next_step_due=None,
         caused_by_timer=call.step is not None,
     )
 
 
+def _with_snapshot(
+    incident: Incident, hashed: str | None, snapshot: Snapshot | None
+) -> Incident:
+    """Take over a snapshot that has more policies."""
+    if snapshot is None or snapshot.hash != hashed:
+        return incident
+
+    return changed(incident, snapshot=snapshot)
+
+
 def _with_policies(
     incident: Incident,
     policies: tuple[str, ...],
-    hashed: str | None,
-    snapshot: Snapshot | None,
+    asked: Walk | Call | None,
     at: datetime,
-    entered: int = 0,
 ) -> Incident:
-    """Take over a snapshot that has more policies, and start those that are named."""
-    if snapshot is not None and snapshot.hash == hashed:
-        incident = changed(incident, snapshot=snapshot)
+    """Start the policies that an answer names: late, as it took its time to come."""
+    assert asked is not None
+    assert asked.asked_at is not None
+    entered = asked.entered if isinstance(asked, Walk) else 0
+    late_by = asked.late_by + (at - asked.asked_at)
     for policy in policies:
-        incident = start_walk(incident, policy, at, entered + 1).incident
+        incident = start_walk(incident, policy, at, entered + 1, late_by).incident
 
     return incident

@@ -149,6 +149,7 @@ def ask_for_call(
         due=at + LOOK_UP_PATIENCE,
         asked_at=at,
         recalls=0,
+        late_by=at - call.due,
     )
 
     return put_call(incident, call, asking), _question_of_call(incident, asking, at)

@@ -18,7 +18,7 @@ from engine.core.walk import (
     walk_of,
 )
 from policies.policy import Snapshot
-from policies.steps import TimeGateStep, VolumeGateStep, WaitStep
+from policies.steps import NO_TIME, TimeGateStep, VolumeGateStep, WaitStep
 from policies.targets import AnyTarget, PolicyTarget
 
 WAITING = WaitStep | TimeGateStep | VolumeGateStep
@@ -113,7 +113,7 @@ def _hurry(incident: Incident, main: Walk, at: datetime) -> Decision:
 
 
 def _to_next_round(incident: Incident, main: Walk, at: datetime) -> Decision:
-    again = next_further_round(incident, main, at)
+    again = next_further_round(incident, main, at, NO_TIME)
     walk = walk_of(again, main.id)
     assert walk is not None
 
@@ -132,4 +132,5 @@ def _at_step(incident: Incident, main: Walk, step: int, at: datetime) -> Inciden
         recalls=0,
         candidates=(),
         is_waited=False,
+        late_by=NO_TIME,
     )

@@ -82,6 +82,9 @@ class Walk:
         awaited: Notify steps of which it is not known yet whether they reach anybody.
         unreached: Notify steps of this round that reached nobody.
         has_reached: Whether any step of this round has reached somebody.
+        late_by: How much later it goes than it should, for steps that ran late: keys
+            are made of when a step should have run. Waits count from when it ran.
+        round_late_by: What that was when the round began.
     """
 
     id: int
@@ -106,6 +109,8 @@ class Walk:
     awaited: tuple[Awaited, ...] = ()
     unreached: tuple[StepRef, ...] = ()
     has_reached: bool = False
+    late_by: timedelta = timedelta(0)
+    round_late_by: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +130,8 @@ class Page:
     Attributes:
         id: Made of walk, step, round, start and person: the same after a crash.
         walk: The walk, or call, whose step it is.
-        step_due: When its step was due; part of every idempotency key.
+        step_due: When its step should have run, however late it ran: it runs at another
+            time if that is lost, under the same idempotency keys.
         rule: Index of the rule that goes out next.
         due: When that is; None when every rule has gone out.
         under_way: Indexes of rules that went out and were not reported on.
@@ -154,6 +160,7 @@ class Call:
         asked_at: When it asked; None while it waits for its time.
         recalls: As of a walk.
         step: The step it looks up again; None for what somebody asked for.
+        late_by: How much later it asked than it should have.
     """
 
     id: int
@@ -166,6 +173,7 @@ class Call:
     urgency: str
     channels: tuple[str, ...] = ()
     step: StepRef | None = None
+    late_by: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,12 +204,14 @@ class Restart:
     Attributes:
         due: When it starts with the old one.
         at: When whatever caused it happened.
+        late_by: How much later than it should have.
     """
 
     generation: int
     due: datetime
     order: int
     at: datetime
+    late_by: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: changed often, see changing.py

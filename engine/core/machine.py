@@ -70,6 +70,7 @@ from engine.core.running import TELL_PAGE, WEBHOOK_PAGE, run_fallback, run_step
 from engine.core.starting import begin_again, go_on, go_on_without
 from engine.core.walk import (
     next_clock_due,
+    note_lateness,
     start_main_walk,
     start_walk,
     step_of,
@@ -171,7 +172,7 @@ def _decide(  # noqa: C901 - one arm for each event
         case TurnTaken():
             return take_turn(incident, event, at)
         case PolicyNamed():
-            return name_policy(incident, event, snapshot, at)
+            return name_policy(incident, event, snapshot)
         case SnapshotTaken():
             return go_on(incident, event, snapshot)
         case _:
@@ -225,7 +226,7 @@ def _run_clock(incident: Incident, at: datetime) -> Decision:
     if incident.returns_at and incident.returns_at <= at:
         is_snoozed = incident.status is Status.SNOOZED
         reason = Reason.SNOOZE_OVER if is_snoozed else Reason.ACKNOWLEDGEMENT_TIMED_OUT
-        return begin_again(incident, reason, at)
+        return begin_again(incident, reason, at, at - incident.returns_at)
     if incident.exhausts_at and incident.exhausts_at <= at:
         return _exhaust(incident, at)
 
@@ -234,10 +235,12 @@ def _run_clock(incident: Incident, at: datetime) -> Decision:
 
 def _exhaust(incident: Incident, at: datetime) -> Decision:
     """Say that nobody took it, and start the installation's catch-all policy."""
+    assert incident.exhausts_at is not None
+    late_by = at - incident.exhausts_at
     exhausted = changed(incident, exhausts_at=None, exhausted_at=at)
     catch_all = incident.snapshot.catch_all
     if catch_all is not None and catch_all != incident.snapshot.root:
-        exhausted = start_walk(exhausted, catch_all, at).incident
+        exhausted = start_walk(exhausted, catch_all, at, late_by=late_by).incident
 
     return Decision(
         incident=exhausted,
@@ -248,13 +251,7 @@ def _exhaust(incident: Incident, at: datetime) -> Decision:
 
 def _run_walk(incident: Incident, walk: Walk, at: datetime) -> Decision:
     """Run the step that a walk has come to, or go on without its answer."""
-    step = step_of(incident, walk)
-    if walk.asked_at is not None:
-        decision = give_up(incident, walk, at)
-    elif step is None:
-        decision = run_fallback(incident, walk, at)
-    else:
-        decision = run_step(incident, walk, step, at)
+    decision = _run(incident, walk, at)
     moved = walk_of(decision.incident, walk.id)
     clock = next_clock_due(decision.incident, moved) if moved else None
     holds_until = decision.holds_until
@@ -262,6 +259,17 @@ def _run_walk(incident: Incident, walk: Walk, at: datetime) -> Decision:
         return decision
 
     return changed(decision, holds_until=clock)
+
+
+def _run(incident: Incident, walk: Walk, at: datetime) -> Decision:
+    if walk.asked_at is not None:
+        return give_up(incident, walk, at)
+    step = step_of(incident, walk)
+    incident, walk = note_lateness(incident, walk, at)
+
+    if step is None:
+        return run_fallback(incident, walk, at)
+    return run_step(incident, walk, step, at)
 
 
 def _report(incident: Incident, event: DeliveryReported, at: datetime) -> Decision:

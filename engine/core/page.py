@@ -32,6 +32,7 @@ class PageRequest:
     Attributes:
         walk: The walk or call that asks.
         name: Walk, step, round and start number: the first part of a page's id.
+        step_due: When the step should have run: what keys are made of.
         next_step_due: When the walk moves on, which ends retries.
     """
 
@@ -287,9 +288,14 @@ def give_up_at(at: datetime, *dues: datetime | None) -> datetime:
 
 
 def _key(incident: Incident, page: Page, rule: int) -> str:
-    """Name what is sent: this method, this rule, for this person's step at its time."""
+    """
+    Name what is sent: this method, this rule, for this person's step at its time.
+
+    A start parts what people start again in the instant in which it was due before.
+    """
     return key_of(
         incident.id,
+        str(incident.start),
         page.person,
         page.rules[rule].method,
         str(rule),

@@ -21,11 +21,13 @@ from engine.core.walk import (
     move_walk,
     ref_of,
     repeat,
+    should_have_run,
     start_walk,
     walk_of,
 )
 from policies.localtime import local, next_clock_time, zone_of
 from policies.steps import (
+    NO_TIME,
     AnyStep,
     InstructionsStep,
     MetadataBranchStep,
@@ -162,7 +164,9 @@ def _start_policies(
     begun = Begun(incident=incident, reason=Reason.POLICY_STARTED)
     for target in step.targets:
         if isinstance(target, PolicyTarget):
-            begun = start_walk(begun.incident, target.id, at, walk.entered + 1)
+            begun = start_walk(
+                begun.incident, target.id, at, walk.entered + 1, walk.late_by
+            )
 
     return begun
 
@@ -213,7 +217,7 @@ def _hold_for_time(
         passed = _passed(incident, walk, at, Reason.GATE_PASSED)
         holds_until = None if walk.is_waited else step.window.holds_until(at)
         return changed(passed, holds_until=holds_until)
-    holding = move_walk(incident, walk, due=opens_at, is_waited=True)
+    holding = move_walk(incident, walk, due=opens_at, is_waited=True, late_by=NO_TIME)
 
     return Decision(incident=holding, reason=Reason.GATE_CLOSED, holds_until=opens_at)
 
@@ -237,7 +241,7 @@ def _hold_for_volume(
         return _passed(incident, walk, at, Reason.NOT_CONFIGURED)
     if walk.is_waited or _has_volume(incident, step.notices, step.within):
         return _passed(incident, walk, at, Reason.GATE_PASSED)
-    paused = move_walk(incident, walk, due=None)
+    paused = move_walk(incident, walk, due=None, late_by=NO_TIME)
 
     return Decision(incident=paused, reason=Reason.PAUSED)
 
@@ -267,12 +271,24 @@ def _call_webhook(
     call = CallWebhook(
         page=f"{WEBHOOK_PAGE}.{name}",
         webhook=step.webhook,
-        key=key_of(incident.id, step.webhook, name),
+        key=_key(incident, walk, step.webhook, at),
         due=at,
         give_up_at=give_up_at(at),
     )
 
     return _passed(incident, walk, at, Reason.WEBHOOK_CALLED, call)
+
+
+def _key(incident: Incident, walk: Walk, webhook: str, at: datetime) -> str:
+    """Name a call as pages are: its generation rises when a step before asks again."""
+    return key_of(
+        incident.id,
+        str(incident.start),
+        webhook,
+        walk.policy,
+        str(walk.step),
+        should_have_run(walk, at).isoformat(),
+    )
 
 
 def _repeat(incident: Incident, walk: Walk, step: RepeatStep, at: datetime) -> Decision:

@@ -15,6 +15,7 @@ from engine.core.page import stop_pages
 from engine.core.reasons import Reason
 from engine.core.walk import start_main_walk
 from policies.policy import Snapshot
+from policies.steps import NO_TIME
 
 SNAPSHOT_PATIENCE = timedelta(seconds=4)
 
@@ -58,11 +59,27 @@ def wanted_again(incident: Incident) -> Incident:
     )
 
 
-def begin_again(incident: Incident, reason: Reason, at: datetime) -> Decision:
-    """Begin to start again: ask for the policies as they are now."""
+def begin_again(
+    incident: Incident, reason: Reason, at: datetime, late_by: timedelta = NO_TIME
+) -> Decision:
+    """
+    Begin to start again: ask for the policies as they are now.
+
+    Args:
+        incident: What starts again.
+        reason: Why.
+        at: When whatever caused that happened.
+        late_by: How much earlier it should have.
+    """
     halted, effects = halt(incident)
     order = halted.last_order + 1
-    restart = Restart(generation=order, due=at + SNAPSHOT_PATIENCE, order=order, at=at)
+    restart = Restart(
+        generation=order,
+        due=at + SNAPSHOT_PATIENCE,
+        order=order,
+        at=at,
+        late_by=late_by,
+    )
     beginning = changed(_cleared(halted), restart=restart, last_order=order)
     question = TakeSnapshot(
         generation=order, policy=incident.snapshot.root, at=at, deadline=restart.due
@@ -96,17 +113,25 @@ def go_on(
     is_fresh = snapshot is not None and snapshot.hash == event.snapshot
     # What somebody has started meanwhile walks on policies that it may not have.
     if snapshot is None or not is_fresh or incident.walks:
-        return _start(incident, Reason.RESTARTED_UNCHANGED, restart.at)
+        return _start(incident, restart, Reason.RESTARTED_UNCHANGED, restart.at)
+    known = changed(incident, snapshot=snapshot)
 
-    return _start(changed(incident, snapshot=snapshot), Reason.RESTARTED, restart.at)
+    return _start(known, restart, Reason.RESTARTED, restart.at)
 
 
 def go_on_without(incident: Incident, at: datetime) -> Decision:
     """Start at step 1 on the old policies: no answer came."""
-    return _start(incident, Reason.RESTARTED_UNCHANGED, at)
+    restart = incident.restart
+    assert restart is not None
+
+    return _start(incident, restart, Reason.RESTARTED_UNCHANGED, at)
 
 
-def _start(incident: Incident, reason: Reason, at: datetime) -> Decision:
+def _start(
+    incident: Incident, restart: Restart, reason: Reason, at: datetime
+) -> Decision:
+    """Start at step 1; it should have been when it was asked for, or before that."""
     fresh = changed(incident, restart=None, start=incident.start + 1)
+    late_by = restart.late_by + (at - restart.at)
 
-    return Decision(incident=start_main_walk(fresh, at), reason=reason)
+    return Decision(incident=start_main_walk(fresh, at, late_by), reason=reason)

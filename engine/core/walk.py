@@ -31,7 +31,11 @@ class Begun:
 
 
 def start_walk(
-    incident: Incident, policy: str, at: datetime, entered: int = 0
+    incident: Incident,
+    policy: str,
+    at: datetime,
+    entered: int = 0,
+    late_by: timedelta = NO_TIME,
 ) -> Begun:
     """
     Start a walk at step 1 of a policy, beside those there are, within the bounds.
@@ -41,6 +45,7 @@ def start_walk(
         policy: What it walks.
         at: When it starts.
         entered: How many policies led here: two that start each other come to an end.
+        late_by: How much earlier it should have started.
     """
     refused = _refusal(incident, policy, entered)
     if refused is not None:
@@ -57,6 +62,8 @@ def start_walk(
         order=order,
         left_at=at,
         entered=entered,
+        late_by=_late_by(known, 0, late_by),
+        round_late_by=late_by,
     )
     started = changed(incident, walks=(*incident.walks, walk), last_order=order)
 
@@ -75,9 +82,12 @@ def _refusal(incident: Incident, policy: str, entered: int) -> Reason | None:
     return Reason.TOO_MANY_POLICIES if entered > ENTERED_MAX else None
 
 
-def start_main_walk(incident: Incident, at: datetime) -> Incident:
+def start_main_walk(
+    incident: Incident, at: datetime, late_by: timedelta = NO_TIME
+) -> Incident:
     """Start the walk that the incident begins with; none if the policy has no steps."""
-    started = start_walk(incident, incident.snapshot.root, at).incident
+    root = incident.snapshot.root
+    started = start_walk(incident, root, at, late_by=late_by).incident
     is_new = len(started.walks) > len(incident.walks)
 
     return changed(started, main=started.walks[-1].id) if is_new else started
@@ -123,8 +133,8 @@ def advance(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
     if walk.step + 1 < len(policy.steps):
         return go_to(incident, walk, walk.step + 1, ran_at)
     if has_more_rounds(incident, walk):
-        began_at = max(ran_at + policy.repeat.delay, _next_round_at(walk))
-        return next_further_round(incident, walk, began_at)
+        began_at, late_by = _next_round(walk, ran_at + policy.repeat.delay)
+        return next_further_round(incident, walk, began_at, late_by)
     if policy.fallback is not None:
         left = _left(ran_at) | {"pause": policy.repeat.delay}
         due = ran_at + policy.repeat.delay
@@ -137,8 +147,11 @@ def go_to(incident: Incident, walk: Walk, step: int, ran_at: datetime) -> Incide
     """Go to a step of the same policy, and wait as it wants."""
     policy = policy_of(incident, walk)
     due = _due(policy, step, ran_at, is_waiving=walk.is_waiving)
+    late_by = _late_by(policy, step, walk.late_by)
 
-    return move_walk(incident, walk, **_left(ran_at), step=step, due=due)
+    return move_walk(
+        incident, walk, **_left(ran_at), step=step, due=due, late_by=late_by
+    )
 
 
 def has_more_rounds(incident: Incident, walk: Walk) -> bool:
@@ -146,18 +159,24 @@ def has_more_rounds(incident: Incident, walk: Walk) -> bool:
     return walk.further < policy_of(incident, walk).repeat.count
 
 
-def next_further_round(incident: Incident, walk: Walk, began_at: datetime) -> Incident:
+def next_further_round(
+    incident: Incident, walk: Walk, began_at: datetime, late_by: timedelta
+) -> Incident:
     """Begin the next of the policy's further rounds."""
     pause = policy_of(incident, walk).repeat.delay
     counted = changed(walk, further=walk.further + 1)
 
-    return next_round(*_replaced(incident, walk, counted), began_at, pause)
+    return next_round(*_replaced(incident, walk, counted), began_at, late_by, pause)
 
 
 def next_round(
-    incident: Incident, walk: Walk, began_at: datetime, pause: timedelta = NO_TIME
+    incident: Incident,
+    walk: Walk,
+    began_at: datetime,
+    late_by: timedelta,
+    pause: timedelta = NO_TIME,
 ) -> Incident:
-    """Begin the policy's steps again at this time, after so long a pause."""
+    """Begin the policy's steps again at this time, so late, after so long a pause."""
     policy = policy_of(incident, walk)
 
     return move_walk(
@@ -170,16 +189,18 @@ def next_round(
         due=_due(policy, 0, began_at, is_waiving=walk.is_waiving),
         unreached=(),
         has_reached=False,
+        late_by=_late_by(policy, 0, late_by),
+        round_late_by=late_by,
     )
 
 
 def repeat(incident: Incident, walk: Walk, ran_at: datetime) -> Incident:
     """Go back to step 1 by a repeat step, no sooner than a round may begin."""
     counted = {**walk.repeats, str(walk.step): walk.repeats.get(str(walk.step), 0) + 1}
-    began_at = max(ran_at, _next_round_at(walk))
+    began_at, late_by = _next_round(walk, ran_at)
 
     return next_round(
-        *_replaced(incident, walk, changed(walk, repeats=counted)), began_at
+        *_replaced(incident, walk, changed(walk, repeats=counted)), began_at, late_by
     )
 
 
@@ -197,7 +218,8 @@ def enter_policy(
     sent = keep_walk(incident, walk, entered)
     if known.steps:
         due = _due(known, 0, at, is_waiving=walk.is_waiving)
-        moved = move_walk(sent, entered, due=due)
+        late_by = _late_by(known, 0, walk.late_by)
+        moved = move_walk(sent, entered, due=due, late_by=late_by)
     else:
         moved = end_walk(sent, entered)
 
@@ -218,6 +240,7 @@ def _entered(walk: Walk, policy: str, at: datetime, *, is_loud: bool) -> Walk:
         further=0,
         repeats={},
         is_loud=is_loud,
+        round_late_by=walk.late_by,
         # What this round has paged so far belongs to the round that goes on there.
         awaited=tuple(
             changed(one, round=int(one.round == walk.round)) for one in walk.awaited
@@ -268,7 +291,7 @@ def keep_walk(incident: Incident, before: Walk, after: Walk) -> Incident:
 
 
 def wait_again(incident: Incident, walk: Walk, at: datetime) -> Incident:
-    """Let a walk that waits wait again, in full."""
+    """Let a walk that waits wait again, in full: whatever was late is over."""
     policy = policy_of(incident, walk)
     is_waiting = walk.due is not None and not (walk.asked_at or walk.is_waited)
     if not is_waiting:
@@ -277,7 +300,7 @@ def wait_again(incident: Incident, walk: Walk, at: datetime) -> Incident:
     is_behind = walk.step >= len(policy.steps)
     due = left_at if is_behind else _due(policy, walk.step, left_at, is_waiving=False)
 
-    return move_walk(incident, walk, left_at=left_at, due=due)
+    return move_walk(incident, walk, left_at=left_at, due=due, late_by=NO_TIME)
 
 
 def wait_ends(incident: Incident, walk: Walk, at: datetime) -> Incident:
@@ -315,8 +338,44 @@ def _left(at: datetime) -> dict[str, Any]:
     }
 
 
-def _next_round_at(walk: Walk) -> datetime:
-    return walk.round_began_at + ROUND_LASTS_AT_LEAST
+def should_have_run(walk: Walk, ran_at: datetime) -> datetime:
+    """
+    Return when a step that ran at this time should have, had nothing been late.
+
+    Decided again at another time it is the same step, and this the same time. Of steps
+    that come later in the walk it is later, or the same if there is no wait between.
+    """
+    return ran_at - walk.late_by
+
+
+def note_lateness(
+    incident: Incident, walk: Walk, at: datetime
+) -> tuple[Incident, Walk]:
+    """Note how much later than it should a walk runs its step now."""
+    if walk.due is None or walk.due >= at:
+        return incident, walk
+    late = changed(walk, late_by=walk.late_by + (at - walk.due))
+
+    return keep_walk(incident, walk, late), late
+
+
+def _next_round(walk: Walk, earliest: datetime) -> tuple[datetime, timedelta]:
+    """
+    Return when a round begins, and how much later that is than it should.
+
+    It begins no sooner than it may; and its keys are not those of the round before it,
+    though that was so late that this one begins at once.
+    """
+    may = walk.round_began_at + ROUND_LASTS_AT_LEAST
+    began_at = max(earliest, may)
+    should = max(earliest - walk.late_by, may - walk.round_late_by)
+
+    return began_at, began_at - should
+
+
+def _late_by(policy: Policy, index: int, late_by: timedelta) -> timedelta:
+    """Return how late a step will be that comes next: a clock time is as it is."""
+    return NO_TIME if policy.steps[index].wait_until is not None else late_by
 
 
 def _due(

@@ -4,8 +4,8 @@ What came of a story, and in what it may differ from what comes of it undisturbe
 All that is kept of every incident is compared, state and history, field by field, also
 fields that did not exist when this was written. Only this may differ:
 
-- A time may be later, by no more than the longest lease, and is never earlier. What is
-  late by that says since when it was owed.
+- A time may be later, by no more than the longest lease, and is never earlier; and so
+  may be what is noted of how late it is. An answer may say since when it was owed.
 - Incidents have other ids: the first one of a story is its first one in both.
 - The reports on what was sent may come in another order; which attempt it was, and
   what `paged` says, that is who else was paged in the same instant, may differ.
@@ -35,7 +35,7 @@ from engine.core.reasons import Reason
 from engine.ports import Entry, Posting
 from tests.support.driver import Driver
 
-NOT_COMPARED = frozenset({"attempt", "paged", "owed_since"})
+NOT_COMPARED = frozenset({"attempt", "owed_since", "paged"})
 COUNTED = frozenset({"generation", "last_order", "order", "why"})
 REFUSALS = frozenset(
     {
@@ -153,8 +153,12 @@ class Comparison:
         match expected, actual:
             case _ if expected == actual:
                 return
-            case datetime(), datetime():
-                if not timedelta(0) <= actual - expected <= self.late_max:
+            case (datetime(), datetime()) | (timedelta(), timedelta()):
+                if (
+                    not timedelta(0)
+                    <= actual - expected
+                    <= self._later_max(path, actual)
+                ):
                     yield f"{path}: {actual - expected} late"
             case str(), str():
                 yield from self._between_texts(path, expected, actual)
@@ -170,6 +174,12 @@ class Comparison:
                     yield from self._between(f"{path}.{name}", *pair)
             case _:
                 yield f"{path}: {_shown(actual)}, not {_shown(expected)}"
+
+    def _later_max(self, path: str, value: datetime | timedelta) -> timedelta:
+        """Tell how much later a time may be, or how late something is said to be."""
+        is_lateness = isinstance(value, datetime) or path.endswith("late_by")
+
+        return self.late_max if is_lateness else timedelta(0)
 
     @cached_property
     def is_asked_again(self) -> bool:

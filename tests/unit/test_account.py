@@ -41,6 +41,7 @@ def an_account(**changes: Any) -> Account:
     return Account(**(well | changes))
 
 
+ANEW = Paged(incident="before", person="alice", key="x", at=104)
 # Without WAIT something has to be lost, or the run has shown nothing.
 LOSSY = an_account(known=frozenset({"later"}), paged=ALL[:1] + ALL[2:])
 
@@ -70,6 +71,10 @@ def test_sent_before() -> None:
         ({"known": {"later"}}, "lost after WAIT 1: ['before'], []"),
         ({"paged": ALL[:2]}, "nobody was paged for an alert that came after the kill"),
         ({"unanswered": 1}, "1 alerts were never answered 202"),
+        (
+            {"paged": (*ALL, ANEW)},
+            "paged again under another key: ['alice for before']",
+        ),
     ],
 )
 def test_planted(changes: dict[str, Any], told: str) -> None:
@@ -96,8 +101,7 @@ def test_counted() -> None:
     """Pages that came again, and those for what was never promised, are counted."""
     again = Paged(incident="before", person="bob", key="bbefore", at=104)
     stray = Paged(incident="stray", person="alice", key="s", at=99)
-    anew = Paged(incident="before", person="alice", key="x", at=104)
-    figures = an_account(paged=(*ALL, again, anew, stray)).figures()
+    figures = an_account(paged=(*ALL, again, ANEW, stray)).figures()
 
     assert 2 == figures["pages_more_than_once"]
     assert 1 == figures["pages_again_under_another_key"]
