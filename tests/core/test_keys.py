@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from engine.core.effects import CallWebhook, LookUp, Send
 from engine.core.events import Acknowledged, Escalated, Unacknowledged
@@ -24,6 +25,7 @@ from tests.core.making import (
     notify,
     wait,
 )
+from tests.property.sizes import sized
 
 # On time, forgiven, and late by more and more.
 LATENESS = [0 * SECOND, SECOND, 3 * SECOND, 8 * SECOND, 3 * MINUTE, 26 * HOUR]
@@ -96,6 +98,18 @@ def test_late_once(policies: tuple[Policy, ...]) -> None:
     again = run_late(opened(*policies), MINUTE, 0 * SECOND)
 
     assert keys(in_time) == keys(again)
+
+
+@given(
+    st.sampled_from(list(POLICIES)),
+    st.lists(st.sampled_from(LATENESS), min_size=1, max_size=12),
+)
+@sized(60)
+def test_late_now_and_then(name: str, late: list[timedelta]) -> None:
+    """Whichever steps are late, and by how much, keys are those of what is in time."""
+    in_time = run_late(opened(*POLICIES[name]), 0 * SECOND)
+
+    assert keys(in_time) == keys(run_late(opened(*POLICIES[name]), *late))
 
 
 @pytest.mark.parametrize("late", LATENESS)
