@@ -269,6 +269,40 @@ class TestParked:
         assert [INSTALLATION] == [one.integration for one in open_ones]
 
 
+class TestPieces:
+    """A claim of more incidents than are stored at once."""
+
+    async def test_all(self) -> None:
+        """All of a claim are decided and stored, however many there are."""
+        driver, store = await many(2 * PIECE_MAX + 3)
+        await driver.engine.drain(Lane.MAIL)
+        opened = await driver.store.summaries(frozenset({Status.TRIGGERED}), 1_000)
+
+        assert [2 * PIECE_MAX + 3, 0] == store.claims
+        assert [PIECE_MAX, PIECE_MAX, 3] == store.pieces
+        assert 2 * PIECE_MAX + 3 == len(opened)
+
+    @pytest.mark.parametrize("failing", [1, 2, 3])
+    async def test_one_fails(self, failing: int) -> None:
+        """A piece that cannot be stored loses no other, and it is said afterwards."""
+        driver, store = await many(2 * PIECE_MAX + 3, failing)
+        with pytest.raises(StoreUnavailableError, match=f"commit {failing}"):
+            await driver.engine.drain(Lane.MAIL)
+        opened = await driver.store.summaries(frozenset({Status.TRIGGERED}), 1_000)
+
+        assert [PIECE_MAX, PIECE_MAX, 3] == store.pieces
+        assert sum(store.pieces) - store.pieces[failing - 1] == len(opened)
+
+    async def test_comes_back(self) -> None:
+        """What was not stored is claimed again when its lease is over."""
+        driver, _ = await many(2 * PIECE_MAX + 3, 2)
+        with pytest.raises(StoreUnavailableError):
+            await driver.engine.drain(Lane.MAIL)
+        await driver.pass_time(10 * SECOND)
+
+        assert 2 * PIECE_MAX + 3 == len(driver.sent())
+
+
 class TestLeft:
     """An incident that cannot be decided just now."""
 
@@ -430,6 +464,16 @@ async def two() -> tuple[Driver, str, str]:
     return driver, driver.incidents["child"], driver.incidents["parent"]
 
 
+async def many(count: int, *failing: int) -> tuple[Driver, "Failing"]:
+    """Take in the alerts of so many incidents, for a store with failing commits."""
+    driver = Driver(PAGE_ALICE)
+    store = driver.engine.store = Failing(driver, failing=frozenset(failing))
+    for number in range(count):
+        await driver.take_in(f"k{number}", f"k{number}", fires=True)
+
+    return driver, store
+
+
 async def damaged(
     catch_all: str | None = "last", *, is_newer: bool = False
 ) -> tuple[Driver, "Damaged"]:
@@ -471,6 +515,41 @@ class Stubborn:
     async def release(self, claimed: Sequence[Claimed], *, park: bool = False) -> None:
         """Release."""
         await self.driver.store.release(claimed, park=park)
+
+
+@dataclass
+class Failing(Stubborn):
+    """
+    A store that fails at the commits with these numbers, from 1.
+
+    Attributes:
+        claims: How many incidents each claim brought.
+        pieces: How many each commit was of.
+    """
+
+    failing: frozenset[int] = frozenset()
+    claims: list[int] = field(default_factory=list[int])
+    pieces: list[int] = field(default_factory=list[int])
+
+    @override
+    async def claim(
+        self, lane: Lane, ahead_until: datetime | None = None
+    ) -> Sequence[Claimed]:
+        """Claim, and count."""
+        claimed = await super().claim(lane, ahead_until)
+        self.claims.append(len(claimed))
+
+        return claimed
+
+    @override
+    async def commit(self, commits: Sequence[Commit]) -> Sequence[Stored]:
+        """Store, or fail if it is the turn of that."""
+        self.pieces.append(len(commits))
+        if len(self.pieces) in self.failing:
+            message = f"commit {len(self.pieces)}"
+            raise StoreUnavailableError(message)
+
+        return await super().commit(commits)
 
 
 @dataclass
