@@ -49,7 +49,6 @@ from tests.support.driver import MIDNIGHT, Driver, Word
 from tests.support.impatience import an_hour_passes
 
 SECOND = timedelta(seconds=1)
-MANY = PIECE_MAX + 6
 PAGE_ALICE = Policy(
     id="default", steps=(NotifyStep(targets=(UserTarget(id="alice"),)),)
 )
@@ -302,6 +301,16 @@ class TestPieces:
 
         assert 2 * PIECE_MAX + 3 == len(driver.sent())
 
+    async def test_not_put_aside(self) -> None:
+        """A piece of which one can be neither decided nor put aside stops no other."""
+        driver, _ = await many(PIECE_MAX + 6)
+        driver.engine.store = NotPutAside(driver, key="k0")
+        with pytest.raises(StoreUnavailableError, match="away"):
+            await driver.engine.drain(Lane.MAIL)
+        statuses = await driver.store.summaries(frozenset(Status), 1_000)
+
+        assert 6 == len(statuses)
+
 
 class TestLeft:
     """An incident that cannot be decided just now."""
@@ -354,30 +363,6 @@ class TestMail:
         )
 
         assert [256, 300] == counts
-
-
-class TestPieces:
-    """A claim is decided and stored piece by piece."""
-
-    async def test_store_away(self) -> None:
-        """An error for one piece is raised, and the other pieces are stored."""
-        driver = await many()
-        driver.engine.store = AwayOnce(driver)
-        with pytest.raises(StoreUnavailableError, match="away"):
-            await driver.engine.drain(Lane.MAIL)
-        statuses = await driver.store.summaries(frozenset(Status), MANY)
-
-        assert MANY - PIECE_MAX == len(statuses)
-
-    async def test_not_put_aside(self) -> None:
-        """A piece of which one can be neither decided nor put aside stops no other."""
-        driver = await many()
-        driver.engine.store = NotPutAside(driver, key="0")
-        with pytest.raises(StoreUnavailableError, match="away"):
-            await driver.engine.drain(Lane.MAIL)
-        statuses = await driver.store.summaries(frozenset(Status), MANY)
-
-        assert MANY - PIECE_MAX == len(statuses)
 
 
 class TestTurns:
@@ -442,15 +427,6 @@ async def triggered() -> Driver:
     """Return a driver of one open incident."""
     driver = Driver(PAGE_ALICE)
     await driver.alert("db", "db", fires=True)
-
-    return driver
-
-
-async def many() -> Driver:
-    """Return a driver with two pieces of mail that nobody has read."""
-    driver = Driver(PAGE_ALICE)
-    for number in range(MANY):
-        await driver.take_in(f"{number}", "db", fires=True)
 
     return driver
 
@@ -579,21 +555,6 @@ class Damaged(Stubborn):
             unreadable=error,
             integration=self.integration,
         )
-
-
-@dataclass
-class AwayOnce(Stubborn):
-    """A store that is away for the first commit."""
-
-    @override
-    async def commit(self, commits: Sequence[Commit]) -> Sequence[Stored]:
-        """Commit, but for the first time."""
-        self.commits += 1
-        if self.commits == 1:
-            message = "the store is away"
-            raise StoreUnavailableError(message)
-
-        return await self.driver.store.commit(commits)
 
 
 @dataclass
