@@ -46,7 +46,7 @@ RATIO_MIN, GAIN_MIN = 3.0, 1.5
 # Or else both cores are busy, and it is this fast.
 BUSY_MIN, FAST_MIN = 0.9, 10_000
 CORES = 2
-START_SECONDS, STORED_PER_SECOND = 4.0, 1_000
+START_SECONDS, STORED_PER_SECOND = 8.0, 1_000
 SETTLED_SECONDS_MAX, LOOK_AGAIN_SECONDS = 60.0, 0.05
 # What a worker claims ahead of its time.
 LEAD_SECONDS = 0.3

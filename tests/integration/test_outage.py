@@ -35,7 +35,8 @@ async def test_outage(tmp_path: Path) -> None:
     assert EACH * owed == len(ledger.sent)
     # Those that were in flight have the key they had.
     assert EACH == len(ledger.came_again)
-    assert any(key.startswith("arq:job:") for key in outage.expired)
+    # Of arq: which of its keys, is chance.
+    assert any(key.startswith(("arq:", "rung:arq")) for key in outage.expired)
     assert any(key.startswith("rung:on-call:") for key in outage.expired)
 
 
